@@ -1,0 +1,1 @@
+"""What is done with models: splits, tuning, validation, metrics, explanation, comparison, tracking."""

@@ -1,0 +1,1 @@
+"""Metrics, intervals, calibration, decision curves and comparisons."""

@@ -1,0 +1,1 @@
+"""Strata of patients, and whether there are any."""

@@ -1,0 +1,1 @@
+"""Splits, tuning, nested validation and the leakage certificate."""

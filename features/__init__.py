@@ -1,0 +1,1 @@
+"""Rows to rows, nothing fitted: prediction times, feature sets, windows, outcomes."""

@@ -1,0 +1,166 @@
+"""The canonical tables: what intake writes and every feature, outcome and split reads.
+
+Times are numbers in the unit that the study declares: days since 1970-01-01 where sources hold dates, days since
+baseline, or a rank where only an order is known. `available` is the time from which a value may be used as a predictor;
+a window join admits only values available strictly before the prediction time.
+"""
+
+import dataframely as dy
+import polars as pl
+
+SEXES = ("female", "male")
+PSEUDONYM = "^[0-9a-f]{32}$"  # 128 bits of HMAC-SHA256
+
+
+class Patients(dy.Schema):
+    """One row per patient with consent."""
+
+    patient_id = dy.String(primary_key=True, regex=PSEUDONYM)
+    position = dy.Int64(nullable=False, min=0)  # canonical order; independent of pseudonyms and of file order
+    sex = dy.Enum(SEXES, nullable=True)
+    birth_year = dy.Int32(nullable=True, min=1890, max=2100)
+    age = dy.Float64(nullable=True, min=0, max=120)  # years at baseline
+    age_band = dy.String(nullable=True)
+    country = dy.String(nullable=True)
+    centre = dy.String(nullable=True)
+    network = dy.String(nullable=True)
+    education_years = dy.Float64(nullable=True, min=0, max=40)
+
+
+class Visits(dy.Schema):
+    """One row per patient and visit."""
+
+    patient_id = dy.String(primary_key=True)
+    visit = dy.String(primary_key=True)
+    time = dy.Float64(nullable=False)
+    rater = dy.String(nullable=True)
+
+
+class Stays(dy.Schema):
+    """One row per hospital stay; where only an order is known, admission is half a rank before discharge."""
+
+    patient_id = dy.String(primary_key=True)
+    stay_id = dy.String(primary_key=True)
+    admission = dy.Float64(nullable=False)
+    discharge = dy.Float64(nullable=True)  # null: still in hospital
+    ward = dy.String(nullable=True)
+    kind = dy.String(nullable=True)
+    discharged_to = dy.String(nullable=True)  # home, death, hospice, ...: decides who is discharged alive
+
+    @dy.rule()
+    def discharge_not_before_admission(cls) -> pl.Expr:  # noqa: N805
+        """A stay ends after it begins."""
+        return pl.col("discharge").is_null() | (pl.col("discharge") >= pl.col("admission"))
+
+
+class Measurements(dy.Schema):
+    """One row per value: a number or a category, never both."""
+
+    patient_id = dy.String(primary_key=True)
+    variable = dy.String(primary_key=True)
+    time = dy.Float64(primary_key=True)
+    replicate = dy.Int32(primary_key=True, min=0)
+    available = dy.Float64(
+        nullable=False
+    )  # time from which the value may be used; +inf for outcome variables
+    visit = dy.String(nullable=True)
+    stay_id = dy.String(nullable=True)
+    number = dy.Float64(nullable=True)
+    category = dy.String(nullable=True)
+    unit = dy.String(nullable=True)
+    below_limit = dy.Bool(nullable=False)  # number then holds the limit of detection
+    assay = dy.String(nullable=True)
+    plate = dy.String(nullable=True)
+
+    @dy.rule()
+    def number_or_category(cls) -> pl.Expr:  # noqa: N805
+        """Exactly one of number and category holds the value."""
+        return pl.col("number").is_null() != pl.col("category").is_null()
+
+
+class Events(dy.Schema):
+    """One row per event: relapse, death, loss_to_follow_up, transfer, end_of_follow_up, ..."""
+
+    patient_id = dy.String(primary_key=True)
+    time = dy.Float64(primary_key=True)
+    kind = dy.String(primary_key=True)
+
+
+class Medications(dy.Schema):
+    """One row per prescription."""
+
+    patient_id = dy.String(primary_key=True)
+    atc = dy.String(primary_key=True, regex="^[A-Z][0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?$")
+    start = dy.Float64(primary_key=True)
+    stop = dy.Float64(nullable=True)
+    dose = dy.Float64(nullable=True, min=0)  # mg per day
+
+
+class Genotypes(dy.Schema):
+    """Which sample of the genotype files belongs to which patient."""
+
+    sample_id = dy.String(primary_key=True)
+    patient_id = dy.String(nullable=False)
+
+
+class PredictionTimes(dy.Schema):
+    """When a prediction is made: one row per patient and index time of each rule."""
+
+    prediction_id = dy.String(primary_key=True)
+    index_rule = dy.String(nullable=False)
+    patient_id = dy.String(nullable=False)
+    position = dy.Int64(nullable=False)
+    number = dy.Int32(nullable=False, min=1)  # the patient's first, second, ... prediction of this rule
+    time = dy.Float64(nullable=False)
+    visit = dy.String(nullable=True)
+    stay_id = dy.String(nullable=True)
+
+
+class Outcomes(dy.Schema):
+    """What happened after each prediction time, for one outcome; ineligible predictions are listed with the reason."""
+
+    prediction_id = dy.String(primary_key=True)
+    patient_id = dy.String(nullable=False)
+    excluded = dy.String(nullable=True)  # reason; null: eligible and at risk
+    time = dy.Float64(
+        nullable=True, min=0
+    )  # from the prediction time to event or censoring; null for a label
+    cause = dy.Int8(nullable=True, min=0)  # 0 censored (or negative label), 1 the event, 2.. competing events
+
+
+class ColumnDescriptions(dy.Schema):
+    """What each feature column is: written beside every feature set and carried to the cards."""
+
+    column = dy.String(primary_key=True)
+    feature_set = dy.String(nullable=False)
+    kind = dy.Enum(["number", "category"], nullable=False)
+    description = dy.String(nullable=False)
+    unit = dy.String(nullable=True)
+    source = dy.String(nullable=False)  # paper, guideline or file the definition comes from
+
+
+class Rows(dy.Schema):
+    """Who and where each prediction is, for splits, subgroups and weights: never given to a learner."""
+
+    prediction_id = dy.String(primary_key=True)
+    index_rule = dy.String(nullable=False)
+    patient_id = dy.String(nullable=False)
+    position = dy.Int64(nullable=False)
+    number = dy.Int32(nullable=False)
+    time = dy.Float64(nullable=False)
+    country = dy.String(nullable=True)
+    centre = dy.String(nullable=True)
+    network = dy.String(nullable=True)
+    sex = dy.Enum(SEXES, nullable=True)
+    age_band = dy.String(nullable=True)
+
+
+TABLES: dict[str, type[dy.Schema]] = {
+    "patients": Patients,
+    "visits": Visits,
+    "stays": Stays,
+    "measurements": Measurements,
+    "events": Events,
+    "medications": Medications,
+    "genotypes": Genotypes,
+}

@@ -1,0 +1,78 @@
+"""What every learner promises, and how it is described in the registry."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.target import Target
+
+Floats = NDArray[np.float64]
+
+
+class Trial(Protocol):
+    """The part of an Optuna trial that a search space uses."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return a number from the range."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """Return a whole number from the range."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices."""
+
+
+class Learner(Protocol):
+    """A model with its preprocessing, fitted on training rows alone.
+
+    X is a polars frame, one row per prediction, holding feature columns only: Float64 for numbers (null or NaN where
+    missing) and String for categories. Columns are found by name; another order gives the same result.
+    """
+
+    def fit(self, X: pl.DataFrame, target: Target) -> Self:
+        """Fit preprocessing and model; raises BadTarget where that is impossible."""
+
+    def predict_risk(self, X: pl.DataFrame, horizons: Sequence[float]) -> Floats:
+        """Return the risk of each cause by each horizon: shape (rows, causes, horizons), in [0, 1]."""
+
+    def explain(self, X: pl.DataFrame) -> tuple[Floats, Floats]:
+        """Return contributions on the log-odds scale, shape (rows, X's columns used), and the base value (rows,).
+
+        Contributions of derived columns (one-hot, missing indicators) are summed into the column they came from, in
+        the order of `columns`; base plus contributions is the log-odds of the first cause at the first horizon.
+        """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The feature columns that the fitted model uses, in its own order."""
+
+    def to_parts(self) -> dict[str, bytes]:
+        """Return the whole fitted state as named files in native or JSON formats; nothing is pickled."""
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, bytes]) -> Self:
+        """Rebuild the fitted learner from `to_parts`; raises BadTarget on anything unknown or damaged."""
+
+
+@dataclass(frozen=True)
+class LearnerKind:
+    """A registered kind of learner.
+
+    Attributes:
+        build: called as build(parameters, predictors=..., seed=...); `predictors` is the ordered list of columns it may
+            use, `parameters` what the search suggested.
+        space: asks an Optuna trial for parameters; None where nothing is tuned.
+        load: rebuilds a fitted learner from its parts.
+        description: one line for the card.
+        defaults: parameters used where nothing is tuned.
+    """
+
+    build: Callable[..., Learner]
+    space: Callable[[Trial], dict[str, Any]] | None
+    load: Callable[[Mapping[str, bytes]], Learner]
+    description: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)

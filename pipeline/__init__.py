@@ -1,0 +1,1 @@
+"""The outside world: settings, cohort intake, files, stages, command line, cards, simulation."""

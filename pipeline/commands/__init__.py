@@ -1,0 +1,1 @@
+"""The commands a user types; the stages that DVC runs are in pipeline.stages."""

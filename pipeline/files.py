@@ -1,0 +1,141 @@
+"""Reading and writing of the pipeline's own files: whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dataframely as dy
+import polars as pl
+
+from pipeline.errors import BadInput
+
+S = TypeVar("S", bound=dy.Schema)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` that takes its name once the block has succeeded.
+
+    The content is synchronised to disk before the name changes, so an interrupted run leaves the old file or none,
+    never half of one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        _synchronise_folder(path.parent)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """Give an empty temporary folder that takes the name of `path` once the block has succeeded."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+        temporary.chmod(0o755)
+        if path.exists():
+            remove_folder(path)
+        temporary.replace(path)
+        _synchronise_folder(path.parent)
+    finally:
+        if temporary.exists():
+            remove_folder(temporary)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and all in it; links are removed, never followed."""
+    for item in sorted(path.rglob("*"), reverse=True):
+        if item.is_dir() and not item.is_symlink():
+            item.rmdir()
+        else:
+            item.unlink()
+    path.rmdir()
+
+
+def write_table(frame: pl.DataFrame, path: Path, schema: type[S]) -> None:
+    """Check a frame against its schema (dtypes cast, columns put in order) and write it as Parquet."""
+    checked = schema.validate(frame.select(schema.column_names()), cast=True)
+    with replaced(path) as temporary:
+        checked.write_parquet(temporary, compression="zstd", statistics=False)
+
+
+def write_frame(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame whose columns are not fixed, such as a feature set."""
+    with replaced(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd", statistics=False)
+
+
+def read_table(path: Path, schema: type[S]) -> pl.DataFrame:
+    """Read a table and check it against its schema."""
+    frame = read_frame(path)
+    missing = [name for name in schema.column_names() if name not in frame.columns]
+    if missing:
+        raise BadInput(
+            f"{path} lacks the column {missing[0]}: it was written by another version. Run dvc repro."
+        )
+    return schema.validate(frame.select(schema.column_names()), cast=True)
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Read a Parquet file that an earlier stage wrote."""
+    frame: pl.DataFrame = _read(path, lambda: pl.read_parquet(path))
+    return frame
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write JSON with sorted keys, so that equal values give equal bytes."""
+    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote."""
+    return _read(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8 text."""
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write bytes."""
+    with replaced(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    if not path.is_file():
+        raise BadInput(f"{path} is not there: an earlier stage writes it. Run dvc repro.")
+    try:
+        return read()
+    except (pl.exceptions.PolarsError, ValueError, OSError) as problem:
+        raise BadInput(
+            f"{path} cannot be read: it is damaged or not ours. Remove it and run dvc repro."
+        ) from problem
+
+
+def _synchronise_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""From a centre's files to the canonical tables."""

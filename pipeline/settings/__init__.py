@@ -1,0 +1,1 @@
+"""The study file: typed, frozen, unknown keys refused."""

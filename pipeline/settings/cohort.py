@@ -1,0 +1,143 @@
+"""How a cohort's files become the canonical tables: nothing is guessed, so everything is declared here."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from pipeline.settings.base import Name, Settings
+
+TableName = Literal[
+    "patients", "visits", "stays", "measurements", "events", "medications", "genotypes", "withdrawals"
+]
+
+
+class Dialect(Settings):
+    """How a text file is written."""
+
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    decimal: Literal[".", ","] = "."
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    quote: str = '"'
+    date_format: str | None = None  # strptime, four-digit year: "%d/%m/%Y"
+
+
+class ColumnSource(Settings):
+    """Where a canonical column comes from, and how its values are translated."""
+
+    from_: str | None = Field(default=None, alias="from")
+    aliases: tuple[str, ...] = ()  # other headers that mean the same column
+    constant: str | float | int | bool | None = None  # the same for every row of the file
+    codes: dict[str, str | bool | int | float] | None = (
+        None  # theirs -> ours; a value not listed is quarantined
+    )
+    date_format: str | None = None
+
+
+class VariableSource(Settings):
+    """Where a measured variable comes from in a file with one column per variable, or one row per value."""
+
+    from_: str | None = Field(default=None, alias="from")
+    aliases: tuple[str, ...] = ()
+    unit: str | None = None  # unit in the file; converted to the dictionary's
+    codes: dict[str, str | float] | None = None
+    below_limit: str | None = None  # prefix that marks a value under the limit of detection: "<"
+
+
+class Source(Settings):
+    """One source file and the canonical table that it feeds."""
+
+    name: Name
+    path: str  # relative to data/<study>; "archive.zip!folder/member.csv" for a member of a zip
+    table: TableName
+    layout: Literal["rows", "wide", "long"] = (
+        "rows"  # measurements: wide, a column per variable; long, a row per value
+    )
+    dialect: Dialect = Dialect()
+    missing: tuple[str, ...] = ("",)  # texts that mean "not known"
+    sentinels: tuple[
+        str, ...
+    ] = ()  # numbers such as -999 that stand for a value: the row or value is quarantined
+    columns: dict[str, str | ColumnSource]
+    variables: dict[str, str | VariableSource] = {}
+    ignore: tuple[str, ...] = ()  # columns known and left out
+    sha256: str | None = None  # refuse the file when it is not this one
+
+    def column(self, canonical: str) -> ColumnSource | None:
+        """Return the declared source of a canonical column, short form expanded."""
+        found = self.columns.get(canonical)
+        return ColumnSource.model_validate({"from": found}) if isinstance(found, str) else found
+
+    def variable(self, canonical: str) -> VariableSource:
+        """Return the declared source of a variable, short form expanded."""
+        found = self.variables[canonical]
+        return VariableSource.model_validate({"from": found}) if isinstance(found, str) else found
+
+
+class Variable(Settings):
+    """An entry of the study's dictionary: what a canonical variable is."""
+
+    kind: Literal["number", "category"] = "number"
+    unit: str | None = None
+    range: tuple[float, float] | None = None  # values outside are quarantined
+    conversions: dict[str, float] = {}  # unit -> factor to the canonical unit
+    levels: tuple[str, ...] | None = None  # categories allowed; others are quarantined
+    role: Literal["predictor", "outcome", "design"] = (
+        "predictor"  # an outcome variable is never available to features
+    )
+    description: str = ""
+
+
+class PseudonymKey(Settings):
+    """The key of the pseudonyms: a file outside the repository, or derived from the seed for simulated data."""
+
+    derive_from_seed: bool = False
+    file: str | None = None  # 32 random bytes or more, readable by its owner alone; ~ is expanded
+    fingerprint: str | None = None  # first 16 hex digits of the key's SHA-256
+
+
+class TabularCohort(Settings):
+    """CSV, TSV, Parquet files or members of a zip."""
+
+    format: Literal["tabular"]
+    time: Literal["date", "days", "order"]
+    extract_date: date | None = None  # nothing may be dated after it; follow-up ends there
+    key: PseudonymKey
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are called {', '.join(twice)}; give each its own name")
+        return sources
+
+
+class BidsTable(Settings):
+    """One phenotype table, phenotype/<name>.tsv with its JSON dictionary."""
+
+    include: tuple[str, ...] | None = None  # columns; null: all that the rules below admit
+    exclude: tuple[str, ...] = ()
+    undescribed: Literal["drop", "number"] = (
+        "number"  # columns with neither levels nor range in the dictionary
+    )
+
+
+class BidsCohort(Settings):
+    """participants.tsv and phenotype/*.tsv with their JSON dictionaries; one visit, at time 0."""
+
+    format: Literal["bids"]
+    key: PseudonymKey
+    participants: dict[str, str | ColumnSource]  # canonical patients column -> participants.tsv column
+    participant_variables: dict[
+        str, str | VariableSource
+    ] = {}  # measured variable -> participants.tsv column
+    tables: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], BidsTable] = {}
+    missing: tuple[str, ...] = ("n/a",)
+    time: Literal["days"] = "days"
+    extract_date: None = None
+
+
+Cohort = Annotated[TabularCohort | BidsCohort, Field(discriminator="format")]

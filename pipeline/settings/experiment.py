@@ -1,0 +1,91 @@
+"""Validation schemes, learners, cells, strata and what is reported."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pipeline.settings.base import Name, Settings
+
+
+class StratifiedKFold(Settings):
+    """Repeated k-fold, patients whole, stratified by outcome."""
+
+    kind: Literal["stratified_kfold"]
+    folds: int = Field(ge=2, le=20)
+    repeats: int = Field(default=1, ge=1, le=50)
+
+
+class LeaveCentreOut(Settings):
+    """Leave one centre, or one group of centres, out."""
+
+    kind: Literal["leave_centre_out"]
+    groups: int | None = Field(default=None, ge=2)  # null: each centre alone
+
+
+class LeaveCountryOut(Settings):
+    """Train in all other countries, test in this one."""
+
+    kind: Literal["leave_country_out"]
+
+
+Scheme = Annotated[StratifiedKFold | LeaveCentreOut | LeaveCountryOut, Field(discriminator="kind")]
+
+
+class LearnerSettings(Settings):
+    """One learner of the study; its key names it, `kind` the registered kind where that differs."""
+
+    kind: Name | None = None
+    predictors: tuple[str, ...] | None = None  # columns by name; null: all of the study's feature sets
+    feature_sets: tuple[Name, ...] | None = None  # only the columns of these sets
+    trials: int = Field(default=20, ge=1, le=10_000)
+    parameters: dict[str, Any] = {}  # fixed parameters; they are not tuned
+
+
+class CellSettings(Settings):
+    """Which learners predict an outcome, under which validation schemes."""
+
+    outcome: Name
+    learners: tuple[Name, ...] = Field(min_length=1)
+    schemes: tuple[Name, ...] = Field(min_length=1)
+
+
+class Primary(Settings):
+    """The one analysis declared before any result was seen; printed first."""
+
+    outcome: Name
+    learner: Name
+    scheme: Name
+    metric: Literal["auroc", "average_precision", "brier"] = "auroc"
+
+
+class Tuning(Settings):
+    """The inner procedure, the same for every learner."""
+
+    inner_folds: int = Field(default=3, ge=2, le=10)
+    clinical_reference: Name = "clinical"  # the learner that the others are compared with
+
+
+class Stratification(Settings):
+    """How strata of patients are looked for."""
+
+    index: Name
+    feature_sets: tuple[Name, ...] = Field(min_length=1)
+    columns: tuple[str, ...] | None = None
+    clusterer: Name = "gaussian_mixture"
+    most_strata: int = Field(default=6, ge=1, le=20)
+    bootstraps: int = Field(default=50, ge=10)
+    stable_from: float = Field(default=0.75, gt=0, le=1)  # Hennig 2007: mean Jaccard of a stable cluster
+
+
+class Disclosure(Settings):
+    """What may leave the workspace."""
+
+    level: Literal["restricted", "public"] = "restricted"
+    smallest_cell: int = Field(default=11, ge=11)  # smaller cells are suppressed; a study may only raise it
+
+
+class Compute(Settings):
+    """Where work runs; results are the same under each."""
+
+    engine: Literal["serial", "processes"] = "processes"
+    workers: int = Field(default=2, ge=1)

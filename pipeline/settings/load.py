@@ -1,0 +1,169 @@
+"""Reading a study file and params.yaml: strict YAML, plain sentences, and the parameters that DVC reads."""
+
+from collections.abc import Mapping
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from features.registry import FEATURE_SETS
+from models.registry import CLUSTERERS, LEARNERS
+from pipeline.errors import BadSettings
+from pipeline.settings.study import Study
+
+LARGEST_FILE = 5_000_000  # bytes; a study file is written by hand
+DERIVED = (
+    "cells",
+    "feature_set_names",
+    "feature_stages",
+    "simulate",
+)  # written by `parameters`, not in a study file
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without duplicate keys, anchors or tags."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.get_mark())
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; anything unusual is refused with its line."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadSettings(f"{path} is larger than {LARGEST_FILE:,} bytes: that is not a study file.")
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise BadSettings(f"{path} is not there. Write it, or name another study.") from None
+    except UnicodeDecodeError:
+        raise BadSettings(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(problem, "problem", None) or "not YAML"
+        raise BadSettings(f"{path}{line}: {what}. Mend the line.") from None
+    if not isinstance(loaded, dict):
+        raise BadSettings(f"{path} must hold keys and values, found {type(loaded).__name__}.")
+    return loaded
+
+
+def check_study(values: Mapping[str, Any], path: Path) -> Study:
+    """Build the typed settings from a mapping; every problem is reported at once with its key."""
+    try:
+        study = Study.model_validate(values)
+    except ValidationError as problem:
+        raise BadSettings(*[_sentence(path, error) for error in problem.errors()]) from None
+    problems = [*_feature_set_problems(study), *_learner_problems(study)]
+    if problems:
+        raise BadSettings(*[f"{path}: {problem}" for problem in problems])
+    return study
+
+
+def load_study(folder: Path) -> Study:
+    """Read experiments/studies/<name>/study.yaml; the folder's name and the study's must agree."""
+    path = folder / "study.yaml"
+    study = check_study(read_yaml(path), path)
+    if study.study != folder.name:
+        raise BadSettings(
+            f"{path}: study: {study.study!r}, but the folder is called {folder.name!r}. Make them equal."
+        )
+    return study
+
+
+def parameters(study: Study) -> dict[str, Any]:
+    """Return the whole study as the mapping that params.yaml holds, with what DVC's templates need derived from it."""
+    values = study.model_dump(mode="json", by_alias=True, exclude_defaults=False)
+    genotypes = f"artifacts/{study.study}/tables/genotypes.parquet"
+    values["cells"] = {
+        f"{study.study}_{cell.outcome}_{learner}": {
+            "outcome": cell.outcome,
+            "learner": learner,
+            "schemes": list(cell.schemes),
+        }
+        for cell in study.cells
+        for learner in cell.learners
+    }
+    values["feature_set_names"] = sorted(study.feature_sets)
+    values["feature_stages"] = {
+        f"{study.study}_{name}": {
+            "set": name,
+            "source": f"data/{study.study}" if FEATURE_SETS[name].reads_source else genotypes,
+        }
+        for name in study.feature_sets
+    }
+    values["simulate"] = {} if study.simulation is None else {study.study: study.simulation}
+    return values
+
+
+def load_parameters(path: Path = Path("params.yaml")) -> Study:
+    """Read params.yaml back into typed settings."""
+    values = {key: value for key, value in read_yaml(path).items() if key not in DERIVED[1:]}
+    cells = values.get("cells")
+    if not isinstance(cells, dict):
+        raise BadSettings(f"{path} has no cells: it is written by psystrata use <study>. Run that.")
+    grouped: dict[str, dict[str, Any]] = {}
+    for cell in cells.values():
+        entry = grouped.setdefault(
+            cell["outcome"], {"outcome": cell["outcome"], "learners": [], "schemes": cell["schemes"]}
+        )
+        entry["learners"].append(cell["learner"])
+    return check_study({**values, "cells": list(grouped.values())}, path)
+
+
+def _sentence(path: Path, error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"]) or "the file"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{path}: {place}: {message}. Mend that key."
+
+
+def _feature_set_problems(study: Study) -> list[str]:
+    problems = []
+    for name, values in study.feature_sets.items():
+        if name not in FEATURE_SETS:
+            problems.append(f"feature_sets: {name!r} is not known; known: {', '.join(sorted(FEATURE_SETS))}")
+            continue
+        accepted = {
+            key
+            for key, parameter in signature(FEATURE_SETS[name].build).parameters.items()
+            if parameter.kind is Parameter.KEYWORD_ONLY and key != "source"
+        }
+        required = {
+            key
+            for key, parameter in signature(FEATURE_SETS[name].build).parameters.items()
+            if key in accepted and parameter.default is Parameter.empty
+        }
+        problems += [
+            f"feature_sets.{name}.{key} is not a setting of this set; known: {', '.join(sorted(accepted))}"
+            for key in sorted(set(values) - accepted)
+        ]
+        problems += [f"feature_sets.{name}.{key} is required" for key in sorted(required - set(values))]
+    return problems
+
+
+def _learner_problems(study: Study) -> list[str]:
+    problems = [
+        f"learners.{name}: {item.kind or name!r} is not a known kind; known: {', '.join(sorted(LEARNERS))}"
+        for name, item in study.learners.items()
+        if (item.kind or name) not in LEARNERS
+    ]
+    if study.stratification and study.stratification.clusterer not in CLUSTERERS:
+        problems.append(
+            f"stratification.clusterer: {study.stratification.clusterer!r} is not known; "
+            f"known: {', '.join(sorted(CLUSTERERS))}"
+        )
+    return problems

@@ -1,0 +1,79 @@
+"""Prediction times, estimands and outcomes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.settings.base import Name, Settings, Text
+
+
+class BaselineVisit(Settings):
+    """Predict at each patient's first visit."""
+
+    kind: Literal["baseline_visit"]
+
+
+class DischargeAlive(Settings):
+    """Predict at each discharge of a patient who left hospital alive."""
+
+    kind: Literal["discharge_alive"]
+    stay_kinds: tuple[str, ...] | None = None  # kinds of stay that count; null: all
+    not_alive: tuple[str, ...] = ()  # values of discharged_to that end follow-up, such as death and hospice
+    first_only: bool = False
+
+
+PredictionTime = Annotated[BaselineVisit | DischargeAlive, Field(discriminator="kind")]
+
+
+class Estimand(Settings):
+    """What is estimated, in words that a reviewer can judge; printed on every card."""
+
+    eligible: Text  # who is eligible and at risk at the prediction time
+    time_zero: Text
+    available: Text  # what is known by then
+    horizon: Text
+    cause: Text  # the event and what competes with it
+    treatment: Text = "risk under usual care"
+    target: Literal["new patients of the same centres", "a new centre", "a new country"]
+
+
+class DecisionRange(Settings):
+    """Thresholds of risk at which a decision would change, declared beforehand."""
+
+    lower: float = Field(gt=0, lt=1)
+    upper: float = Field(gt=0, lt=1)
+
+
+class _Outcome(Settings):
+    index: Name  # the prediction times' rule
+    title: Text
+    estimand: Estimand
+    thresholds: DecisionRange | None = None
+    signed_off: tuple[str, ...] = ()  # feature columns that look like the outcome and were judged not to be
+
+
+class EventWithinHorizon(_Outcome):
+    """An event within a horizon of the prediction time, death competing, censoring weighted."""
+
+    kind: Literal["event_within_horizon"]
+    event: Literal["stay"] | Name  # "stay": an admission; else a kind of the events table
+    stay_kinds: tuple[str, ...] | None = None  # which stays count as the event
+    horizon_days: float = Field(gt=0)
+    washout_days: float = Field(default=0, ge=0)  # no such event in this many days before the prediction time
+    merge_within_days: float = Field(
+        default=1, ge=0
+    )  # a stay beginning this soon after the last is the same episode
+    competing: tuple[Name, ...] = ("death",)
+    follow_up_ends: tuple[Name, ...] = ("loss_to_follow_up", "transfer", "end_of_follow_up")
+
+
+class Label(_Outcome):
+    """A given column: the value of an outcome variable at the prediction time."""
+
+    kind: Literal["label"]
+    variable: str
+    positive: tuple[str, ...] = Field(min_length=1)
+    negative: tuple[str, ...] = Field(min_length=1)  # any other value: not eligible
+
+
+Outcome = Annotated[EventWithinHorizon | Label, Field(discriminator="kind")]

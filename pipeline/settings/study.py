@@ -1,0 +1,110 @@
+"""The whole study file."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.settings.base import Name, Settings, Text
+from pipeline.settings.cohort import Cohort, Variable
+from pipeline.settings.experiment import (
+    CellSettings,
+    Compute,
+    Disclosure,
+    LearnerSettings,
+    Primary,
+    Scheme,
+    Stratification,
+    Tuning,
+)
+from pipeline.settings.outcome import Outcome, PredictionTime
+
+
+class Consent(Settings):
+    """Why these patients' data may be used."""
+
+    basis: Text  # "informed consent, column consent of each centre's patients file", "public data", ...
+    per_patient: bool = False  # the patients table has a consent column; rows without a yes are excluded
+
+
+class Study(Settings):
+    """experiments/studies/<name>/study.yaml."""
+
+    study: Name
+    title: Text
+    seed: int = Field(ge=0, lt=2**32)
+    disclosure: Disclosure = Disclosure()
+    consent: Consent
+    simulation: dict[str, Any] | None = None  # dials of the simulated cohort; null for real data
+    source: str | None = (
+        None  # folder of PSYSTRATA_DATA that data/<study> links to; null: data/<study> is put there
+    )
+    cohort: Cohort
+    dictionary: dict[str, Variable] = {}
+    prediction_times: dict[Name, PredictionTime] = Field(min_length=1)
+    feature_sets: dict[Name, dict[str, Any]] = Field(min_length=1)
+    outcomes: dict[Name, Outcome] = Field(min_length=1)
+    validation: dict[Name, Scheme] = Field(min_length=1)
+    learners: dict[Name, LearnerSettings] = Field(min_length=1)
+    cells: tuple[CellSettings, ...] = Field(min_length=1)
+    primary: Primary
+    tuning: Tuning = Tuning()
+    stratification: Stratification | None = None
+    subgroups: tuple[Literal["sex", "age_band", "network", "country", "centre"], ...] = ()
+    intended_use: Text = "research only: not for decisions about a patient"
+    limits: tuple[Text, ...] = ()
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        problems = [
+            *_unknown(
+                "outcomes.{}.index", {k: (o.index,) for k, o in self.outcomes.items()}, self.prediction_times
+            ),
+            *_unknown("cells of {}: outcome", {c.outcome: (c.outcome,) for c in self.cells}, self.outcomes),
+            *_unknown("cells of {}: learners", {c.outcome: c.learners for c in self.cells}, self.learners),
+            *_unknown("cells of {}: schemes", {c.outcome: c.schemes for c in self.cells}, self.validation),
+            *_unknown(
+                "learners.{}.feature_sets",
+                {k: item.feature_sets or () for k, item in self.learners.items()},
+                self.feature_sets,
+            ),
+            *_unknown("{}.outcome", {"primary": (self.primary.outcome,)}, self.outcomes),
+            *_unknown("{}.learner", {"primary": (self.primary.learner,)}, self.learners),
+            *_unknown("{}.scheme", {"primary": (self.primary.scheme,)}, self.validation),
+            *self._stratification_problems(),
+            *self._cell_problems(),
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _stratification_problems(self) -> list[str]:
+        if self.stratification is None:
+            return []
+        chosen = self.stratification
+        return [
+            *_unknown("{}.index", {"stratification": (chosen.index,)}, self.prediction_times),
+            *_unknown("{}.feature_sets", {"stratification": chosen.feature_sets}, self.feature_sets),
+        ]
+
+    def _cell_problems(self) -> list[str]:
+        outcomes = [cell.outcome for cell in self.cells]
+        twice = [
+            f"cells name {name} more than once; join them"
+            for name in set(outcomes)
+            if outcomes.count(name) > 1
+        ]
+        primary = [cell for cell in self.cells if cell.outcome == self.primary.outcome]
+        planned = any(
+            self.primary.learner in cell.learners and self.primary.scheme in cell.schemes for cell in primary
+        )
+        return twice if planned else [*twice, "primary names a learner and scheme that no cell runs"]
+
+
+def _unknown(place: str, used: dict[str, tuple[str, ...]], known: dict[str, Any]) -> list[str]:
+    return [
+        f"{place.format(key)}: {name!r} is not known; known: {', '.join(sorted(known))}"
+        for key, names in used.items()
+        for name in names
+        if name not in known
+    ]

@@ -1,0 +1,1 @@
+"""One module per stage: read files, call one typed function, write files."""
