@@ -42,21 +42,15 @@ def map_tasks(function: Callable[[T], R], tasks: Iterable[T], compute: Compute, 
     """
     items = list(tasks)
     if compute.engine == "serial" or compute.workers == 1 or len(items) < 2:
-        return list(_watched(map(_OneThread(function), items), len(items), label))
+        return list(_watched((_on_one_thread(function, item) for item in items), len(items), label))
     parallel = joblib.Parallel(n_jobs=min(compute.workers, len(items)), backend="loky", return_as="generator")
-    results = parallel(joblib.delayed(_OneThread(function))(item) for item in items)
+    results = parallel(joblib.delayed(_on_one_thread)(function, item) for item in items)
     return list(_watched(results, len(items), label))
 
 
-class _OneThread:
-    """Calls a function with every numerical library held to one thread."""
-
-    def __init__(self, function: Callable[[T], R]) -> None:
-        self.function = function
-
-    def __call__(self, task: T) -> R:
-        with threadpool_limits(limits=1):
-            return self.function(task)  # type: ignore[no-any-return, arg-type]  # joblib sends it untyped
+def _on_one_thread(function: Callable[[T], R], task: T) -> R:
+    with threadpool_limits(limits=1):
+        return function(task)
 
 
 def _watched(results: Iterable[R], total: int, label: str) -> Iterator[R]:

@@ -80,7 +80,7 @@ def _run(arguments: list[str]) -> int:
             stages = command.add_subparsers(dest="stage", required=True, metavar="stage")
             for stage in STAGES:
                 stages.add_parser(stage, add_help=False)
-    head, rest = parser.parse_known_args(arguments[:2] if arguments[:1] == ["stage"] else arguments[:1])
+    head, _ = parser.parse_known_args(arguments[:2] if arguments[:1] == ["stage"] else arguments[:1])
     name = f"stages.{head.stage}" if head.command == "stage" else f"commands.{head.command}"
     module = import_module(f"pipeline.{name}")
     own = argparse.ArgumentParser(
