@@ -1,0 +1,336 @@
+"""What a card says, read from the result files: a number that stands in none of them cannot get onto a card."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.results import Comparisons, Metrics, ShapSummary
+from features.schema import ColumnDescriptions
+from pipeline.cards.tripod import TripodItem, tripod_items
+from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, interval, number
+from pipeline.errors import BadInput
+from pipeline.files import read_json, read_table
+from pipeline.settings.study import Study
+
+TOP_FEATURES = 15
+Table = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything on one card: text and tables already worded, figures as SVG text."""
+
+    study: str
+    study_title: str
+    outcome: str
+    outcome_title: str
+    learner: str
+    learner_description: str
+    primary: bool
+    public: bool
+    intended_use: str
+    consent: str
+    estimand: Table
+    patients: Table
+    predictions: Table
+    eligible: str
+    events: str
+    ladder: Table
+    metrics: Table
+    comparisons: Table
+    subgroups: Table
+    features: Table
+    feature_sets: Table
+    certificate: Table
+    planted: Table
+    weights: Table
+    strata: str
+    model: Table
+    limits: tuple[str, ...]
+    tripod: tuple[TripodItem, ...]
+    figures: Mapping[str, str]
+    intervals: Table
+
+
+def read_card(study: Study, outcome: str, learner: str, description: str, workspace: Path) -> Card:
+    """Read the result files of one cell and word them.
+
+    Args:
+        study: the settings.
+        outcome: name of the outcome.
+        learner: name of the learner in the study.
+        description: one line on the kind of learner.
+        workspace: artifacts/<study>.
+    """
+    settings = study.outcomes[outcome]
+    cell = workspace / "train" / outcome / learner
+    metrics = read_table(workspace / "compare" / outcome / "metrics.parquet", Metrics)
+    metrics = metrics.filter(pl.col("learner") == learner)
+    if metrics.is_empty():
+        raise BadInput(
+            f"{workspace}/compare/{outcome}/metrics.parquet has no row of {learner}: run dvc repro."
+        )
+    certificate = read_json(cell / "certificate.json")
+    flow = read_json(workspace / "outcomes" / outcome / "flow.json")
+    smallest = 0 if study.disclosure.level == "public" else study.disclosure.smallest_cell
+    final = read_json(cell / "final.json")
+    columns = read_table(workspace / "assembled" / "columns.parquet", ColumnDescriptions)
+    ladder = _ladder(study, metrics)
+    return Card(
+        study=study.study,
+        study_title=study.title,
+        outcome=outcome,
+        outcome_title=settings.title,
+        learner=learner,
+        learner_description=description,
+        primary=(study.primary.outcome, study.primary.learner) == (outcome, learner),
+        public=study.disclosure.level == "public",
+        intended_use=study.intended_use,
+        consent=study.consent.basis,
+        estimand=_estimand(settings.estimand.model_dump()),
+        patients=_patient_flow(read_json(workspace / "tables" / "flow.json"), smallest),
+        predictions=_prediction_flow(flow, smallest),
+        eligible=_count(flow["eligible"], smallest),
+        events=_count(flow["events"], smallest),
+        ladder=ladder,
+        metrics=_group_metrics(metrics),
+        comparisons=_comparisons(workspace / "compare" / outcome / "comparisons.parquet", learner),
+        subgroups=_subgroups(metrics),
+        features=_features(workspace / "explain" / outcome / "shap.parquet", learner, columns),
+        feature_sets=_feature_sets(columns.filter(pl.col("column").is_in(final["columns"]))),
+        certificate=[
+            {
+                "check": item["check"],
+                "result": "passed" if item["passed"] else "FAILED",
+                "detail": item["detail"],
+            }
+            for item in certificate["checks"]
+        ],
+        planted=[
+            {
+                "planted leak": item["leak"],
+                "result": "caught" if item["caught"] else "MISSED",
+                "by": item["by"],
+            }
+            for item in certificate["planted"]
+        ],
+        weights=_weights(read_json(workspace / "compare" / outcome / "weights.json")),
+        strata=_strata(read_json(workspace / "strata" / "summary.json")),
+        model=_model(study, outcome, learner, final),
+        limits=study.limits,
+        tripod=tripod_items(study, outcome, learner),
+        figures=_figures(workspace, outcome, learner),
+        intervals=[
+            {"interval": name, "what it is of": text} for name, text in INTERVALS.items() if name != "none"
+        ],
+    )
+
+
+def _estimand(values: Mapping[str, str]) -> Table:
+    words = {
+        "eligible": "who is eligible and at risk",
+        "time_zero": "time zero",
+        "available": "what is known by then",
+        "horizon": "horizon",
+        "cause": "event and competing events",
+        "treatment": "treatment",
+        "target": "target population",
+    }
+    return [{"part": words[key], "declared": values[key]} for key in words]
+
+
+def _count(value: int | None, smallest: int) -> str:
+    if value is None:
+        return "suppressed"
+    return f"fewer than {smallest}" if 0 < value < smallest else f"{value:,}"
+
+
+def _patient_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    return [
+        {
+            "step": str(step["step"]),
+            "removed": _count(step["removed"], smallest),
+            "patients": _count(step["patients"], smallest),
+        }
+        for step in flow["patients"]
+    ]
+
+
+def _prediction_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    return [
+        {
+            "step": str(step["step"]),
+            "prediction times": _count(step["predictions"], smallest),
+            "patients": _count(step["patients"], smallest),
+        }
+        for step in flow["steps"]
+    ]
+
+
+def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
+    combined = metrics.filter(pl.col("subgroup").is_null() & pl.col("fold").is_null())
+    rows: Table = []
+    for scheme in study.validation:
+        of_scheme = combined.filter(pl.col("scheme") == scheme)
+        for group in of_scheme["group"].unique(maintain_order=True):
+            chosen = of_scheme.filter(
+                pl.col("group").is_null() if group is None else pl.col("group") == group
+            )
+            rows += _rung(scheme, study.validation[scheme].kind, group, chosen)
+    return rows
+
+
+def _rung(scheme: str, kind: str, group: str | None, rows: pl.DataFrame) -> Table:
+    found = []
+    for (kind_of_interval,), part in rows.group_by(["interval_kind"], maintain_order=True):
+        found += [
+            {
+                "validation": SCHEMES[kind] if group is None else f"{SCHEMES[kind]}: {group}",
+                "scheme": scheme,
+                "metric": METRICS.get(row["metric"], row["metric"]),
+                "estimate": number(row["estimate"]),
+                "95 % interval": interval(row["lower"], row["upper"]),
+                "interval is of": INTERVALS[str(kind_of_interval)],
+                "n": "" if row["n"] is None else f"{row['n']:,}",
+                "events": "" if row["events"] is None else f"{row['events']:,}",
+                "note": row["note"] or "",
+            }
+            for row in part.iter_rows(named=True)
+        ]
+    return found
+
+
+def _group_metrics(metrics: pl.DataFrame) -> Table:
+    rows = metrics.filter(
+        pl.col("subgroup").is_null() & pl.col("fold").is_not_null() & (pl.col("metric") == "auroc")
+    ).sort("scheme", "repeat", "fold")
+    return [
+        {
+            "scheme": row["scheme"],
+            "left out": row["group"] or f"fold {row['fold'] + 1}",
+            "AUROC": number(row["estimate"]),
+            "95 % interval": interval(row["lower"], row["upper"]),
+            "n": "" if row["n"] is None else f"{row['n']:,}",
+            "events": "" if row["events"] is None else f"{row['events']:,}",
+            "note": row["note"] or "",
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _comparisons(path: Path, learner: str) -> Table:
+    rows = read_table(path, Comparisons).filter(pl.col("learner") == learner)
+    return [
+        {
+            "scheme": row["scheme"],
+            "against": row["reference"],
+            "metric": METRICS.get(row["metric"], row["metric"]),
+            "difference": number(row["difference"], signed=True),
+            "95 % interval": interval(row["lower"], row["upper"]),
+            "interval is of": INTERVALS[row["interval_kind"]],
+            "folds": str(row["folds"]),
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _subgroups(metrics: pl.DataFrame) -> Table:
+    shown = ("auroc", "observed_to_expected")
+    rows = metrics.filter(
+        pl.col("subgroup").is_not_null() & pl.col("fold").is_null() & pl.col("metric").is_in(shown)
+    )
+    return [
+        {
+            "scheme": row["scheme"],
+            "subgroup": row["subgroup"],
+            "metric": METRICS.get(row["metric"], row["metric"]),
+            "estimate": number(row["estimate"]),
+            "95 % interval": interval(row["lower"], row["upper"]),
+            "n": "" if row["n"] is None else f"{row['n']:,}",
+            "events": "" if row["events"] is None else f"{row['events']:,}",
+            "note": row["note"] or "",
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _features(path: Path, learner: str, columns: pl.DataFrame) -> Table:
+    rows = read_table(path, ShapSummary).filter(pl.col("learner") == learner)
+    described = rows.join(columns.select("column", "description", "unit"), on="column", how="left")
+    return [
+        {
+            "rank": str(row["rank"]),
+            "feature": row["column"],
+            "what it is": row["description"] or "",
+            "unit": row["unit"] or "",
+            "mean |SHAP| (log-odds)": number(row["mean_absolute"], digits=3),
+            "spread between folds": number(row["fold_spread"], digits=3),
+            "direction": _direction(row["direction"]),
+        }
+        for row in described.sort("rank").head(TOP_FEATURES).iter_rows(named=True)
+    ]
+
+
+def _direction(value: float | None) -> str:
+    if value is None:
+        return "by category"
+    return f"{'higher' if value > 0 else 'lower'} value, higher risk ({value:+.2f})"
+
+
+def _feature_sets(columns: pl.DataFrame) -> Table:
+    counted = columns.group_by("feature_set", maintain_order=True).agg(
+        pl.len().alias("columns"), pl.col("source").unique(maintain_order=True).head(6)
+    )
+    return [
+        {
+            "feature set": row["feature_set"],
+            "columns": str(row["columns"]),
+            "sources": "; ".join(row["source"]),
+        }
+        for row in counted.sort("feature_set").iter_rows(named=True)
+    ]
+
+
+def _weights(weights: Any) -> Table:
+    rows = weights if isinstance(weights, list) else weights.get("schemes", [])
+    return [
+        {str(key): value if isinstance(value, str) else number(value) for key, value in row.items()}
+        for row in rows
+    ]
+
+
+def _strata(summary: Mapping[str, Any]) -> str:
+    claim = str(summary["claim"])
+    if claim == "not asked for":
+        return "This study asks for no strata."
+    return f"Claim: {claim}. {summary.get('reason', '')}".strip()
+
+
+def _model(study: Study, outcome: str, learner: str, final: Mapping[str, Any]) -> Table:
+    chosen = (
+        ", ".join(f"{key} {value}" for key, value in sorted(final["parameters"].items())) or "nothing tuned"
+    )
+    return [
+        {"item": "kind of learner", "value": str(final["kind"])},
+        {"item": "parameters chosen by the inner procedure on all patients", "value": chosen},
+        {"item": "columns used", "value": str(len(final["columns"]))},
+        {"item": "tuning trials in each fold", "value": str(study.learners[learner].trials)},
+        {"item": "inner folds", "value": str(study.tuning.inner_folds)},
+        {"item": "seed", "value": str(study.seed)},
+        {"item": "fingerprint of the final model (SHA-256)", "value": str(final["fingerprint"])},
+        {"item": "files", "value": f"artifacts/{study.study}/train/{outcome}/{learner}/final"},
+    ]
+
+
+def _figures(workspace: Path, outcome: str, learner: str) -> dict[str, str]:
+    places: Sequence[tuple[str, Path]] = (
+        ("calibration", workspace / "compare" / outcome / "figures" / f"{learner}_calibration.svg"),
+        ("decision", workspace / "compare" / outcome / "figures" / f"{learner}_decision.svg"),
+        ("groups", workspace / "compare" / outcome / "figures" / f"{learner}_groups.svg"),
+        ("shap", workspace / "explain" / outcome / "figures" / f"{learner}_shap.svg"),
+        ("beeswarm", workspace / "explain" / outcome / "figures" / f"{learner}_beeswarm.svg"),
+    )
+    return {name: path.read_text(encoding="utf-8") for name, path in places if path.is_file()}

@@ -1,0 +1,37 @@
+"""How figures and names are worded on cards and in tables."""
+
+METRICS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "brier_skill": "Brier skill (index of prediction accuracy)",
+    "calibration_intercept": "calibration in the large (intercept)",
+    "calibration_slope": "calibration slope",
+    "observed_to_expected": "observed to expected",
+}
+SCHEMES = {
+    "stratified_kfold": "new patients of the same centres (random k-fold)",
+    "leave_centre_out": "new centres (leave centres out)",
+    "leave_country_out": "a new country (leave the country out)",
+}
+INTERVALS = {
+    "none": "no interval",
+    "corrected_resampling": "the procedure on new patients of the same centres (Nadeau-Bengio variance)",
+    "patient_bootstrap": "this frozen model on the left-out patients (patient bootstrap)",
+    "random_effects": "the mean over centres (random effects, Hartung-Knapp-Sidik-Jonkman)",
+    "prediction_interval": "where one new centre is expected (prediction interval)",
+}
+
+
+def number(value: float | int | None, *, digits: int = 3, signed: bool = False) -> str:
+    """Word a figure; a missing one is said to be missing."""
+    if value is None:
+        return "not shown"
+    if isinstance(value, int) or float(value).is_integer() and abs(value) >= 100:
+        return f"{int(value):,}"
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
+
+def interval(lower: float | None, upper: float | None, *, digits: int = 3) -> str:
+    """Word an interval; empty where there is none."""
+    return "" if lower is None or upper is None else f"{lower:.{digits}f} to {upper:.{digits}f}"
