@@ -86,6 +86,7 @@ class Comparisons(dy.Schema):
     scheme = dy.String(nullable=False)
     learner = dy.String(nullable=False)
     reference = dy.String(nullable=False)
+    group = dy.String(nullable=True)  # the left-out country; null: combined over folds or centres
     metric = dy.String(nullable=False)
     difference = dy.Float64(nullable=True)  # learner minus reference
     lower = dy.Float64(nullable=True)
