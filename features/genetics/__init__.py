@@ -1,0 +1,1 @@
+"""Polygenic scores from PLINK 1 genotypes and PGS Catalog scoring files."""
