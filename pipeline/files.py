@@ -1,5 +1,6 @@
 """Reading and writing of the pipeline's own files: whole or not at all."""
 
+import errno
 import json
 import os
 import tempfile
@@ -28,7 +29,8 @@ def replaced(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _full_disk_named(path):
+            yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
@@ -37,6 +39,17 @@ def replaced(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def _full_disk_named(path: Path) -> Iterator[None]:
+    """Turn the writer's own words for a full disk into the system's, so that the command line can explain them."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as problem:
+        if f"os error {errno.ENOSPC}" not in str(problem):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from problem
 
 
 @contextmanager
