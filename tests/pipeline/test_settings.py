@@ -1,0 +1,67 @@
+"""The study files and params.yaml: typed, complete, and refused with the key where they are wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import BadSettings
+from pipeline.settings.load import check_study, load_parameters, load_study, parameters
+from tests.workplace import ROOT, demo_study
+
+STUDIES = sorted(path.parent for path in (ROOT / "experiments" / "studies").glob("*/study.yaml"))
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_every_study_of_the_project_is_valid_and_comes_back_from_its_parameters(
+    folder: Path, tmp_path: Path
+) -> None:
+    study = load_study(folder)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(parameters(study), allow_unicode=True), encoding="utf-8")
+    assert load_parameters(path) == study
+
+
+def test_the_parameters_name_each_cell_by_study_outcome_and_learner() -> None:
+    study = check_study(demo_study("demo"), Path("study.yaml"))
+    for name, cell in parameters(study)["cells"].items():
+        assert name == f"demo_{cell['outcome']}_{cell['learner']}"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("titel",), "x", "titel: Extra inputs are not permitted"),
+        (("outcomes", "relapse_1y", "horizon_dayz"), 365, "horizon_dayz: Extra inputs are not permitted"),
+        (("outcomes", "relapse_1y", "estimand"), None, "outcomes.relapse_1y"),
+        (("outcomes", "relapse_1y", "index"), "nosuch", "'nosuch' is not known; known: "),
+        (("learners", "forest"), {}, "learners.forest: 'forest' is not a known kind; known: base_rate"),
+        (("feature_sets", "imaging"), {}, "feature_sets: 'imaging' is not known; known: clinical"),
+        (
+            ("feature_sets", "inflammatory"),
+            {"windoww": 1},
+            "feature_sets.inflammatory.windoww is not a setting",
+        ),
+        (("primary", "learner"), "nosuch", "primary.learner: 'nosuch' is not known"),
+        (("disclosure",), {"level": "restricted", "smallest_cell": 5}, "disclosure.smallest_cell"),
+        (("seed",), float("nan"), "seed"),
+        (("study",), "Démo", "study"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_key(place: tuple[str, ...], value: Any, said: str) -> None:
+    study = demo_study("demo")
+    target = study
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    with pytest.raises(BadSettings) as refused:
+        check_study(study, Path("study.yaml"))
+    assert any(said in problem and problem.startswith("study.yaml: ") for problem in refused.value.problems)
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    study = demo_study("demo", titel="x", seeed=1)
+    with pytest.raises(BadSettings) as refused:
+        check_study(study, Path("study.yaml"))
+    assert len(refused.value.problems) == 2
