@@ -1,6 +1,56 @@
 """Learners and clusterers by name. To add one: a factory in a module of its own and a line here."""
 
+from models.base_rate import BaseRate
+from models.clinical import Clinical
+from models.clustering import ClustererKind
 from models.contract import LearnerKind
+from models.elastic_net import DEFAULTS as ELASTIC_NET_DEFAULTS
+from models.elastic_net import ElasticNet, elastic_net_space
+from models.gaussian_mixture import GaussianMixtureClusterer
+from models.light_gbm import DEFAULTS as LIGHT_GBM_DEFAULTS
+from models.light_gbm import LightGbm, light_gbm_space
+from models.xg_boost import DEFAULTS as XG_BOOST_DEFAULTS
+from models.xg_boost import XgBoost, xg_boost_space
 
-LEARNERS: dict[str, LearnerKind] = {}
-CLUSTERERS: dict[str, object] = {}
+LEARNERS: dict[str, LearnerKind] = {
+    "base_rate": LearnerKind(
+        build=BaseRate,
+        space=None,
+        load=BaseRate.from_parts,
+        description="Base rate: the training rows' weighted event rate for everybody.",
+    ),
+    "clinical": LearnerKind(
+        build=Clinical,
+        space=None,
+        load=Clinical.from_parts,
+        description="Clinical model: logistic regression on a few named predictors.",
+    ),
+    "elastic_net": LearnerKind(
+        build=ElasticNet,
+        space=elastic_net_space,
+        load=ElasticNet.from_parts,
+        description="Elastic net: logistic regression with L1 and L2 penalties on scaled columns.",
+        defaults=ELASTIC_NET_DEFAULTS,
+    ),
+    "lightgbm": LearnerKind(
+        build=LightGbm,
+        space=light_gbm_space,
+        load=LightGbm.from_parts,
+        description="LightGBM: gradient-boosted trees with at most 15 leaves of at least 20 rows and strong shrinkage.",
+        defaults=LIGHT_GBM_DEFAULTS,
+    ),
+    "xgboost": LearnerKind(
+        build=XgBoost,
+        space=xg_boost_space,
+        load=XgBoost.from_parts,
+        description="XGBoost: gradient-boosted trees of depth at most 4 with large leaves and strong shrinkage.",
+        defaults=XG_BOOST_DEFAULTS,
+    ),
+}
+CLUSTERERS: dict[str, ClustererKind] = {
+    "gaussian_mixture": ClustererKind(
+        build=GaussianMixtureClusterer,
+        load=GaussianMixtureClusterer.from_parts,
+        description="Gaussian mixture on imputed, winsorised and scaled columns, reduced to principal components.",
+    ),
+}

@@ -1,0 +1,119 @@
+"""Gradient-boosted trees by LightGBM, kept shallow and shrunk."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contract import Trial
+from models.errors import BadTarget
+from models.fixed_horizon import FixedHorizonLearner, Recipe
+
+Floats = NDArray[np.float64]
+
+DEFAULTS = {
+    "rounds": 100,
+    "learning_rate": 0.05,
+    "num_leaves": 7,
+    "min_data_in_leaf": 40,
+    "lambda_l2": 10.0,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+}
+FEWEST_IN_LEAF = 11  # a leaf of fewer patients would tell about them
+
+
+class LightGbmModel:
+    """A LightGBM model made from its text, in which no column's smallest or largest value stands."""
+
+    def __init__(self, text: str) -> None:
+        import lightgbm
+
+        self._text = re.sub(r"^feature_infos=.*$", _unknown_ranges, text, count=1, flags=re.MULTILINE)
+        try:
+            self._booster = lightgbm.Booster(model_str=self._text)
+        except lightgbm.basic.LightGBMError as problem:
+            raise BadTarget("The stored LightGBM model is damaged; train it again.") from problem
+
+    def log_odds(self, values: Floats) -> Floats:
+        """Return the log-odds, shape (rows,)."""
+        raw = self._booster.predict(values, raw_score=True, num_threads=1)
+        return np.asarray(raw, dtype=np.float64)
+
+    def contributions(self, values: Floats) -> tuple[Floats, Floats]:
+        """Return exact tree SHAP values, shape (rows, derived), and base (Lundberg 2020, doi 10.1038/s42256-019-0138-9)."""
+        shares = np.asarray(self._booster.predict(values, pred_contrib=True, num_threads=1), dtype=np.float64)
+        return shares[:, :-1], shares[:, -1]
+
+    def to_bytes(self) -> bytes:
+        """Return the model's text."""
+        return self._text.encode()
+
+
+def _unknown_ranges(line: re.Match[str]) -> str:
+    return "feature_infos=" + " ".join(["none"] * len(line.group().split()))
+
+
+def fit_light_gbm(
+    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
+) -> LightGbmModel:
+    """Fit the trees on one thread, the same at every run."""
+    import lightgbm
+
+    if parameters["min_data_in_leaf"] < FEWEST_IN_LEAF:
+        raise BadTarget(
+            f"lightgbm needs min_data_in_leaf of {FEWEST_IN_LEAF} or more, so that no leaf tells about single patients; "
+            f"got {parameters['min_data_in_leaf']}."
+        )
+    settings = {
+        **{name: value for name, value in parameters.items() if name != "rounds"},
+        "objective": "binary",
+        "bagging_freq": 1,
+        "max_bin": 63,
+        "num_threads": 1,
+        "deterministic": True,
+        "force_col_wise": True,
+        "seed": seed % 2**31,
+        "verbosity": -1,
+    }
+    rows = lightgbm.Dataset(values, label=labels, weight=weights, params=settings, free_raw_data=True)
+    booster = lightgbm.train(settings, rows, num_boost_round=int(parameters["rounds"]))
+    return LightGbmModel(booster.model_to_string())
+
+
+def load_light_gbm(data: bytes) -> LightGbmModel:
+    """Rebuild from text; anything but a LightGBM text of trees is refused before the library sees it."""
+    if not data.startswith(b"tree\nversion=") or b"\nend of trees\n" not in data:
+        raise BadTarget("The stored LightGBM model is not a LightGBM text; nothing of it was loaded.")
+    try:
+        return LightGbmModel(data.decode("utf-8"))
+    except UnicodeDecodeError as problem:
+        raise BadTarget("The stored LightGBM model is damaged; train it again.") from problem
+
+
+def light_gbm_space(trial: Trial) -> dict[str, Any]:
+    """Suggest parameters among those that keep patients unrecognisable: big leaves, few of them, slow steps, strong L2."""
+    return {
+        "rounds": trial.suggest_int("rounds", 25, 200, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 3, 15),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 100, log=True),
+        "lambda_l2": trial.suggest_float("lambda_l2", 1.0, 100.0, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 0.8),
+        "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 0.9),
+    }
+
+
+class LightGbm(FixedHorizonLearner):
+    """Regularised LightGBM (Ke 2017)."""
+
+    recipe = Recipe(
+        kind="lightgbm",
+        fit=fit_light_gbm,
+        load=load_light_gbm,
+        suffix="txt",
+        defaults=DEFAULTS,
+        native_missing=True,
+    )

@@ -1,0 +1,145 @@
+"""Gradient-boosted trees by XGBoost, kept shallow and shrunk."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contract import Trial
+from models.errors import BadTarget
+from models.fixed_horizon import FixedHorizonLearner, Recipe
+
+Floats = NDArray[np.float64]
+
+DEFAULTS = {
+    "rounds": 100,
+    "learning_rate": 0.05,
+    "max_depth": 3,
+    "min_child_weight": 10.0,
+    "reg_lambda": 10.0,
+    "colsample_bytree": 0.5,
+    "subsample": 0.8,
+}
+# In units of the Hessian, at most 1/4 per row: 5 are 20 rows or more of weight 1.
+LEAST_CHILD_WEIGHT = 3.0
+# XGBoost computes in single precision; what rounding leaves between sum of contributions and margin is put into the base.
+ROUNDING = 1e-3
+
+
+class XgBoostModel:
+    """An XGBoost model made from its JSON."""
+
+    def __init__(self, data: bytes) -> None:
+        import xgboost
+
+        self._data = data
+        try:
+            self._booster = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(data))
+        except (xgboost.core.XGBoostError, ValueError) as problem:
+            raise BadTarget("The stored XGBoost model is damaged; train it again.") from problem
+
+    def log_odds(self, values: Floats) -> Floats:
+        """Return the log-odds, shape (rows,)."""
+        return np.asarray(self._booster.inplace_predict(values, predict_type="margin"), dtype=np.float64)
+
+    def contributions(self, values: Floats) -> tuple[Floats, Floats]:
+        """Return exact tree SHAP values, shape (rows, derived), and base (Lundberg 2020, doi 10.1038/s42256-019-0138-9)."""
+        import xgboost
+
+        rows = xgboost.DMatrix(values, nthread=1)
+        shares = np.asarray(self._booster.predict(rows, pred_contribs=True), dtype=np.float64)[:, :-1]
+        return shares, self.log_odds(values) - shares.sum(axis=1)
+
+    def to_bytes(self) -> bytes:
+        """Return the model's JSON."""
+        return self._data
+
+
+def fit_xg_boost(
+    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
+) -> XgBoostModel:
+    """Fit the trees on one thread, the same at every run."""
+    import xgboost
+
+    if parameters["min_child_weight"] < LEAST_CHILD_WEIGHT:
+        raise BadTarget(
+            f"xgboost needs min_child_weight of {LEAST_CHILD_WEIGHT} or more, so that no leaf tells about single "
+            f"patients; got {parameters['min_child_weight']}."
+        )
+    settings = {
+        **{name: value for name, value in parameters.items() if name != "rounds"},
+        "objective": "binary:logistic",
+        "base_score": float(np.average(labels, weights=weights)),
+        "tree_method": "hist",
+        "max_bin": 64,
+        "nthread": 1,
+        "seed": seed % 2**31,
+        "verbosity": 0,
+    }
+    rows = xgboost.QuantileDMatrix(values, label=labels, weight=weights, max_bin=64, nthread=1)
+    booster = xgboost.train(settings, rows, num_boost_round=int(parameters["rounds"]))
+    return XgBoostModel(between_values(bytes(booster.save_raw("json")), values))
+
+
+def between_values(data: bytes, values: Floats) -> bytes:
+    """Return the model with every threshold moved half-way to the next smaller training value.
+
+    XGBoost splits at values of patients; half-way between two of them no row of the training set changes sides, and the
+    model holds no patient's value.
+    """
+    model = json.loads(data)
+    trees = model["learner"]["gradient_booster"]["model"]["trees"]
+    ladders: dict[int, NDArray[np.float32]] = {}
+    for tree in trees:
+        for node, child in enumerate(tree["left_children"]):
+            if child < 0:
+                continue
+            column = tree["split_indices"][node]
+            if column not in ladders:
+                found = values[:, column].astype(np.float32)
+                ladders[column] = np.unique(found[~np.isnan(found)])
+            ladder = ladders[column]
+            upper = int(np.searchsorted(ladder, np.float32(tree["split_conditions"][node]), side="left"))
+            if 0 < upper < len(ladder):
+                low, high = float(ladder[upper - 1]), float(ladder[upper])
+                tree["split_conditions"][node] = float(np.float32(low + (high - low) / 2))
+    return json.dumps(model, sort_keys=True).encode()
+
+
+def load_xg_boost(data: bytes) -> XgBoostModel:
+    """Rebuild from JSON; anything else is refused before the library sees it."""
+    try:
+        model = json.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise BadTarget("The stored XGBoost model is not JSON; nothing of it was loaded.") from problem
+    if not isinstance(model, dict) or not {"learner", "version"} <= set(model):
+        raise BadTarget("The stored XGBoost model is JSON of something else; nothing of it was loaded.")
+    return XgBoostModel(data)
+
+
+def xg_boost_space(trial: Trial) -> dict[str, Any]:
+    """Suggest parameters among those that keep patients unrecognisable: big leaves, few of them, slow steps, strong L2."""
+    return {
+        "rounds": trial.suggest_int("rounds", 25, 200, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+        "max_depth": trial.suggest_int("max_depth", 1, 4),
+        "min_child_weight": trial.suggest_float("min_child_weight", 5.0, 25.0, log=True),
+        "reg_lambda": trial.suggest_float("reg_lambda", 1.0, 100.0, log=True),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.2, 0.8),
+        "subsample": trial.suggest_float("subsample", 0.5, 0.9),
+    }
+
+
+class XgBoost(FixedHorizonLearner):
+    """Regularised XGBoost (Chen and Guestrin 2016, doi 10.1145/2939672.2939785)."""
+
+    recipe = Recipe(
+        kind="xgboost",
+        fit=fit_xg_boost,
+        load=load_xg_boost,
+        suffix="json",
+        defaults=DEFAULTS,
+        native_missing=True,
+    )
