@@ -1,0 +1,228 @@
+"""The simulated cohort: what was observed, and the truth behind it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from experiments.seeds import seed_for
+from pipeline.simulation.course import Course, draw_course
+from pipeline.simulation.dials import Simulation
+from pipeline.simulation.genotypes import MISSING, Panel, draw_dosages, make_panel
+from pipeline.simulation.hazards import (
+    RELAPSE_SHAPE,
+    YEAR,
+    Hazards,
+    Levels,
+    calibrate,
+    cumulative_incidence,
+    hazards,
+)
+from pipeline.simulation.measuring import Traits, measure, metabolic_syndrome, true_markers
+from pipeline.simulation.medications import draw_medications
+from pipeline.simulation.patients import Latent, draw_patients, driver_matrix
+from pipeline.simulation.world import DRIVERS, Array, Centre, World, choose_centres, make_world
+
+Places = Literal["same centres", "new centres", "new country"]
+HORIZONS = (90, 365, 730)
+READMISSION_HORIZONS = (30, 90, 365)
+REFERENCE = 6000  # patients of the sample on which the levels are found
+RETURNS_FIRST, RETURNS_LATER = 0.66, 0.8  # so that 61 % of all are seen again at least once (FACE-BD)
+EPOCH = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True)
+class SimulatedCohort:
+    """A cohort before it is written.
+
+    Attributes:
+        world: centres, dials and seed.
+        people: one row per patient: raw id, centre, country, network, ...; `baseline` in days since 1970-01-01.
+        visits: patient (index), number 0.., time in days since 1970-01-01.
+        measurements: one row per visit with a column per variable, null where empty.
+        stays, events, medications: patient (index), times in days since 1970-01-01.
+        samples: patient (index), sample_id, sex: who is genotyped, in the order of `dosages`.
+        panel: variants and weights.
+        dosages: samples x variants.
+        truth: one row per patient: linear predictor and its terms, risks, stratum, latent times.
+        effects: country -> driver -> log hazard ratio.
+    """
+
+    world: World
+    people: pl.DataFrame
+    visits: pl.DataFrame
+    measurements: pl.DataFrame
+    stays: pl.DataFrame
+    events: pl.DataFrame
+    medications: pl.DataFrame
+    samples: pl.DataFrame
+    panel: Panel
+    dosages: NDArray[np.int8]
+    truth: pl.DataFrame
+    effects: dict[str, dict[str, float]]
+
+
+def simulate_cohort(dials: Simulation, seed: int) -> SimulatedCohort:
+    """Return the study's cohort: the same for the same dials and seed, byte for byte."""
+    return _draw_cohort(make_world(dials, seed), "same centres", dials.patients, "cohort")
+
+
+def fresh_patients(world: World, places: Places, count: int, number: int = 0) -> SimulatedCohort:
+    """Draw other patients of the same world: same centres and effects, new centres, or a new country.
+
+    Args:
+        world: the world of the cohort, `SimulatedCohort.world`.
+        places: where they are treated.
+        count: how many.
+        number: another number gives other patients.
+    """
+    return _draw_cohort(world, places, count, f"fresh {number}")
+
+
+def _draw_cohort(world: World, places: Places, count: int, name: str) -> SimulatedCohort:
+    dials = world.dials
+    draw = np.random.default_rng(seed_for(world.seed, "simulation", name, places, count))
+    centres = choose_centres(world, places, dials.french_centres + dials.german_centres)
+    panel = make_panel(dials, world.seed)
+    latent = draw_patients(world, centres, count, draw)
+    dosages = draw_dosages(panel, latent.people["network"].to_numpy(), draw)
+    polygenic = panel.standardise(dosages.astype(np.float64), "schizophrenia")
+    traits = true_markers(latent, dials, draw)
+    terms, predictor = _linear_predictor(world, centres, latent, traits, polygenic)
+    own = _hazards(world, latent, predictor, _levels(world), draw)
+    leaving = np.exp(dials.dropout_by_severity * latent.factors["symptoms"])
+    last = dials.extract_date.toordinal() - EPOCH
+    course = draw_course(own, leaving, last - latent.people["baseline"].to_numpy(), draw)
+    visits = _visits(latent, course, dials, draw)
+    measurements = measure(latent, traits, visits, centres, dials, draw)
+    samples, called = _genotyped(latent, dosages, dials, draw)
+    return SimulatedCohort(
+        world,
+        latent.people,
+        visits,
+        measurements,
+        _dated(course.stays, latent, "admission", "discharge"),
+        _dated(course.events, latent, "day").rename({"day": "time"}),
+        draw_medications(latent.people, course.end, draw),
+        samples,
+        panel,
+        called,
+        _truth(latent, terms, predictor, own, course, polygenic, traits),
+        {country: world.effects(country) for country in sorted(set(latent.people["country"]))},
+    )
+
+
+def _levels(world: World) -> Levels:
+    """Find the baseline hazards on a reference sample of the study's own centres, whoever is drawn later."""
+    draw = np.random.default_rng(seed_for(world.seed, "simulation", "reference"))
+    latent = draw_patients(world, world.centres, REFERENCE, draw)
+    traits = true_markers(latent, world.dials, draw)
+    _, predictor = _linear_predictor(world, world.centres, latent, traits, draw.normal(size=REFERENCE))
+    return calibrate(predictor, latent.people["network"].to_numpy(), signal=world.patient_signal)
+
+
+def _linear_predictor(
+    world: World, centres: tuple[Centre, ...], latent: Latent, traits: Traits, polygenic: Array
+) -> tuple[pl.DataFrame, Array]:
+    """Return each driver's term, the centre's and their sum, without the network's level."""
+    women = (latent.people["sex"] == "female").to_numpy()
+    syndrome = metabolic_syndrome(traits.values, women).astype(np.float64)
+    drivers = driver_matrix(latent.people, latent.factors["symptoms"], syndrome, polygenic)
+    by_country = {centre.country: list(world.effects(centre.country).values()) for centre in centres}
+    effects = np.array([by_country[country] for country in latent.people["country"]])
+    centre = np.array([centre.log_hazard for centre in centres])[latent.people["place"].to_numpy()]
+    terms = pl.DataFrame(drivers * effects, schema=[f"term_{name}" for name in DRIVERS]).with_columns(
+        term_centre=pl.Series(centre)
+    )
+    values = pl.DataFrame(drivers, schema=[f"driver_{name}" for name in DRIVERS])
+    return pl.concat([values, terms], how="horizontal"), (drivers * effects).sum(axis=1) + centre
+
+
+def _hazards(world: World, latent: Latent, predictor: Array, levels: Levels, draw: Generator) -> Hazards:
+    dials = world.dials
+    frailty = dials.frailty * draw.normal(size=len(predictor)) - dials.frailty**2 / 2
+    age = (latent.people["age"].to_numpy() - 40) / 10
+    toward = world.patient_signal
+    return hazards(
+        predictor + frailty,
+        latent.people["network"].to_numpy(),
+        levels,
+        death_predictor=toward * (0.25 * latent.factors["symptoms"] + 0.5 * age - 0.15) + frailty,
+        death=dials.death,
+        signal=toward,
+    )
+
+
+def _visits(latent: Latent, course: Course, dials: Simulation, draw: Generator) -> pl.DataFrame:
+    """Return baseline and yearly visits until drop-out, which is driven by severity, or the end of follow-up."""
+    count = latent.people.height
+    severity = dials.dropout_by_severity * latent.factors["symptoms"]
+    here = np.ones(count, dtype=bool)
+    frames = [pl.DataFrame({"patient": np.arange(count), "number": 0, "day": 0})]
+    for year in (1, 2, 3):
+        share = RETURNS_FIRST if year == 1 else RETURNS_LATER
+        returns = draw.random(count) < 1 / (1 + np.exp(-(np.log(share / (1 - share)) - severity)))
+        day = 365 * year + draw.integers(-25, 26, count)
+        here &= returns & (day < course.end)
+        who = np.flatnonzero(here)
+        frames.append(pl.DataFrame({"patient": who, "number": year, "day": day[who]}))
+    frame = pl.concat(frames, how="vertical_relaxed").sort("patient", "number")
+    return _dated(frame, latent, "day").rename({"day": "time"})
+
+
+def _dated(frame: pl.DataFrame, latent: Latent, *columns: str) -> pl.DataFrame:
+    start = pl.Series(latent.people["baseline"].to_numpy()[frame["patient"].to_numpy()])
+    return frame.with_columns((pl.col(name) + start).cast(pl.Int64) for name in columns)
+
+
+def _genotyped(
+    latent: Latent, dosages: NDArray[np.int8], dials: Simulation, draw: Generator
+) -> tuple[pl.DataFrame, NDArray[np.int8]]:
+    who = np.flatnonzero(draw.random(latent.people.height) < dials.genotyped)
+    numbers = draw.permutation(len(who)) + 1
+    country = latent.people["country"].to_numpy()[who]
+    samples = pl.DataFrame(
+        {
+            "patient": who,
+            "sample_id": [f"{place}G{number:06d}" for place, number in zip(country, numbers, strict=True)],
+            "sex": latent.people["sex"].to_numpy()[who],
+            "country": country,
+        }
+    )
+    called = dosages[who]
+    called[draw.random(called.shape, dtype=np.float32) < dials.missing_genotypes] = MISSING
+    order = samples.with_row_index("row").sort("sample_id")
+    return order.drop("row"), called[order["row"].to_numpy()]
+
+
+def _truth(
+    latent: Latent, terms: pl.DataFrame, predictor: Array, own: Hazards, course: Course, polygenic: Array, traits: Traits
+) -> pl.DataFrame:  # fmt: skip
+    columns: dict[str, Array | NDArray[np.int64]] = {
+        "stratum": latent.stratum,
+        "severity": latent.factors["symptoms"],
+        "linear_predictor": predictor,
+        "log_cumulative_relapse_hazard_1y": np.log(own.relapse),
+        "log_cumulative_readmission_hazard_30d": np.log(own.readmission),
+        "readmission_shape": own.readmission_shape,
+        "death_hazard_per_year": own.death * YEAR,
+        "latent_relapse_days": course.relapse,
+        "latent_death_days": course.death,
+        "follow_up_days": course.end,
+        "polygenic_schizophrenia": polygenic,
+    }
+    for days in HORIZONS:
+        relapse, death = cumulative_incidence(own.relapse, RELAPSE_SHAPE, YEAR, own.death, days)
+        columns[f"relapse_{days}"], columns[f"death_{days}"] = relapse, death
+    for days in READMISSION_HORIZONS:
+        risk, _ = cumulative_incidence(own.readmission, own.readmission_shape, 30.0, own.death, days - 1)
+        columns[f"readmission_{days}"] = risk
+    factors = {f"factor_{name}": values for name, values in latent.factors.items()}
+    values = {f"true_{name}": values for name, values in traits.values.items()}
+    people = latent.people.select("patient", "centre", "country", "network")
+    own_columns = pl.DataFrame({**columns, **factors, **values})
+    return pl.concat([people, own_columns, terms], how="horizontal")

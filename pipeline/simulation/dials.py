@@ -1,0 +1,91 @@
+"""The dials of the simulated cohort: what a study's `simulation:` block may say."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.errors import BadSettings
+from pipeline.settings.base import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NETWORKS = ("bipolar", "schizophrenia", "treatment_resistant_depression", "autism")
+
+
+class Strata(Settings):
+    """Groups of patients planted in cognition, inflammation and metabolism; they carry no risk of their own."""
+
+    separation: float = Field(default=3.0, ge=0, le=8)  # SD between nearest centroids; 0: a continuum
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.5, 0.3, 0.2), min_length=2, max_length=4
+    )
+
+    @model_validator(mode="after")
+    def _shares_fill_the_cohort(self) -> Self:
+        if abs(sum(self.shares) - 1) > 1e-9:
+            raise ValueError("the shares of the strata must add up to 1")
+        return self
+
+
+class Simulation(Settings):
+    """All dials; a dial that is not named keeps its default.
+
+    Defaults follow the published figures and suggestions gathered for this cohort: 1-year relapse 0.35 in schizophrenia
+    (Godin 2018) and 0.44 in bipolar disorder (meta-analysis of 12 studies, Psychother Psychosom 2017;86:90), 61 % with a
+    follow-up visit (FACE-BD), CRP above 3 mg/L in 28 % (Bulzacka 2016), no direct effect of CRP.
+    """
+
+    patients: int = Field(default=2400, ge=40, le=100_000)
+    french_centres: int = Field(default=12, ge=1, le=60)
+    german_centres: int = Field(default=12, ge=1, le=60)
+    first_baseline: date = date(2018, 1, 8)
+    last_baseline: date = date(2021, 6, 30)
+    extract_date: date = date(2022, 12, 31)  # follow-up ends here; keep equal to cohort.extract_date
+
+    signal: float = Field(default=1.0, ge=0, le=3)  # multiplies every effect on relapse, stays and death
+    interactions: float = Field(default=0.3, ge=0, le=2)  # log HR of substance use with poor adherence, extra
+    proxies: Share = 0.3  # correlation of noise markers with the drivers they stand beside
+    centre_baseline: float = Field(default=0.3, ge=0, le=2)  # SD of the centres' log baseline hazard
+    marker_centre_shift: float = Field(default=0.25, ge=0, le=3)  # SD of a centre's shift, in SD of each marker
+    centre_shift_correlation: float = Field(default=0.0, ge=-1, le=1)  # of marker shift and baseline hazard
+    centre_signal_only: float = Field(
+        default=0.0, ge=0, le=3
+    )  # above 0: SD of centre baselines, patient effects off, markers shifted by centre
+    country_shift: float = Field(default=0.35, ge=0, le=3)  # SD of a country's shift, in SD of each marker
+    country_baseline: float = Field(default=0.2, ge=0, le=2)  # difference of the countries' log baseline hazard
+    country_slope: float = Field(default=0.45, ge=0, le=1)  # share by which a driver's effect differs by country
+    measurement_error: float = Field(default=0.35, ge=0, le=3)  # SD of error, in SD of each marker
+    dropout_by_severity: float = Field(default=0.3, ge=-2, le=2)  # log odds of drop-out per SD of severity
+    death: float = Field(default=1.0, ge=0, le=50)  # multiplies the death hazard of 1.2 % a year
+    frailty: float = Field(default=0.0, ge=0, le=2)  # SD of a log-normal frailty shared by relapse, stays, death
+    strata: Strata = Strata()
+
+    variants: int = Field(default=2000, ge=50, le=100_000)
+    genotyped: Share = 0.85
+    missing_genotypes: Share = 0.01
+    missing_values: Share = 0.06  # mean share of empty cells; it differs by centre
+    consent_refused: Share = 0.02
+    consent_unknown: Share = 0.01
+    withdrawn: Share = 0.015
+    bad_rows: float = Field(default=0.004, ge=0, le=0.2)  # share of a file's rows, per kind of bad row
+
+
+def read_dials(values: Mapping[str, Any]) -> Simulation:
+    """Return typed dials.
+
+    Raises:
+        BadSettings: a dial is unknown (the known ones are named) or its value is out of range; all problems at once.
+    """
+    try:
+        return Simulation.model_validate(dict(values))
+    except ValidationError as problem:
+        raise BadSettings(*(_sentence(error) for error in problem.errors())) from None
+
+
+def _sentence(error: Any) -> str:
+    place = ".".join(["simulation", *map(str, error["loc"])])
+    if error["type"] == "extra_forbidden":
+        model = Strata if len(error["loc"]) > 1 else Simulation
+        return f"{place} is not a known dial; known: {', '.join(sorted(model.model_fields))}."
+    return f"{place}: {str(error['msg']).removeprefix('Value error, ')}. Mend that dial."
