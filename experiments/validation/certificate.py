@@ -1,0 +1,205 @@
+"""The leakage certificate: fitted models are shown, not said, to know nothing of the rows they are tested on."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.seeds import seed_for
+from experiments.validation.procedure import CellData, FittedFold, Fold
+from models.target import Target
+
+Integers = NDArray[np.int64]
+PROVING_TRIALS = 2  # tuning trials repeated on scrambled test rows
+ROWS_ALONE = 5  # test rows predicted one by one
+ROUNDING = 1e-9  # a row alone and a row among others may take other paths through the linear algebra
+
+DISJOINT = "patients of fit and test are disjoint"
+REFIT = "scrambled test rows leave the fitted model unchanged"
+TUNING = "scrambled test rows leave the tuning unchanged"
+ALONE = "a row's prediction does not depend on the other test rows"
+TRANSFORM = "the outcome enters no transform"
+
+
+class Fit(Protocol):
+    """The whole procedure of one fold, honest or with a planted leak."""
+
+    def __call__(
+        self,
+        data: CellData,
+        fold: Fold,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        trials: int | None = None,
+    ) -> FittedFold:
+        """Fit on what the fold does not test; `parameters` given: without tuning."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check on one fold."""
+
+    check: str
+    passed: bool
+    detail: str
+    fold: str
+
+
+def prove(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -> list[Finding]:
+    """Run every check on one fitted fold.
+
+    Args:
+        data: all eligible rows.
+        fold: the fold.
+        fitted: what `fit` gave for it.
+        fit: the procedure, run again on altered rows.
+        seed: of the alterations.
+    """
+    scrambled = scramble(data, fold.test, seed_for(seed, "scramble", fold.name))
+    again = fit(scrambled, fold, parameters=fitted.parameters)
+    findings = [
+        ids_disjoint(data, fold, fitted),
+        Finding(
+            REFIT,
+            again.fingerprint == fitted.fingerprint,
+            f"values and outcomes of {len(fold.test)} test rows replaced by noise, model refitted, all its files compared",
+            fold.name,
+        ),
+        _alone(data, fold, fitted),
+        _transform(data, fold, fitted, fit, seed_for(seed, "permute", fold.name)),
+    ]
+    if fitted.records:
+        findings.insert(2, _tuning(scrambled, fold, fitted, fit))
+    return findings
+
+
+def ids_disjoint(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
+    """Check that no patient, and no centre or country that must stay whole, is both fitted and tested, at any level."""
+    shared = []
+    for column in ("position", *fold.whole):
+        label = "patients" if column == "position" else column
+        values = data.rows[column].to_numpy() if column == "position" else _codes(data.rows[column])
+        outer = len(np.intersect1d(values[fitted.train], values[fold.test]))
+        if outer:
+            shared.append(f"{outer} {label} in fit and test of the outer fold")
+        if column == "position" and len(fitted.inner):
+            cut = _cut(values[fitted.train], fitted.inner)
+            if cut:
+                shared.append(f"{cut} {label} cut by inner folds")
+    levels = "outer fold" + (" and all inner folds" if len(fitted.inner) else "")
+    held = ", ".join(["patients", *fold.whole])
+    detail = "; ".join(shared) or f"{held}: none shared, {levels}"
+    return Finding(DISJOINT, not shared, detail, fold.name)
+
+
+def scramble(data: CellData, index: Integers, seed: int) -> CellData:
+    """Return the data with values and outcomes of some rows replaced by noise; who and where they are stays."""
+    generator = np.random.default_rng(seed)
+    columns = []
+    for name in data.X.columns:
+        column = data.X[name]
+        if column.dtype.is_numeric():
+            noise = pl.Series(generator.normal(0, 1000, len(index)))
+            columns.append(column.cast(pl.Float64).scatter(index, noise).cast(column.dtype, strict=False))
+        else:
+            text = pl.Series([f"noise {code}" for code in generator.integers(0, 3, len(index))])
+            columns.append(column.cast(pl.String).scatter(index, text))
+    cause = data.target.cause.copy()
+    cause[index] = generator.integers(0, data.target.causes + 1, len(index))
+    time = data.target.time
+    if time is not None:
+        time = time.copy()
+        time[index] = generator.uniform(0, 2 * max(data.target.horizons), len(index))
+    target = Target(cause=cause, time=time, horizons=data.target.horizons, causes=data.target.causes)
+    return CellData(rows=data.rows, X=pl.DataFrame(columns), target=target)
+
+
+def permute_outcomes(data: CellData, index: Integers, seed: int) -> CellData:
+    """Return the data with the outcomes of some rows exchanged among those whose status is known.
+
+    Which rows are known stays, since rows censored before the horizon enter no fit; all weights follow their outcomes.
+    """
+    known = np.flatnonzero(data.target.rows(index).weights() > 0)
+    order = np.arange(len(data.target))
+    order[index[known]] = np.random.default_rng(seed).permutation(index[known])
+    return CellData(rows=data.rows, X=data.X, target=data.target.rows(order))
+
+
+def preprocessing_state(parts: Mapping[str, bytes]) -> str:
+    """Return what the fitted files say of preprocessing: preprocessing.json, and that key of other JSON files."""
+    state: dict[str, Any] = {}
+    for name, content in sorted(parts.items()):
+        if name == "preprocessing.json":
+            state[name] = json.loads(content)
+        elif name.endswith(".json") and b'"preprocessing"' in content:
+            found = json.loads(content)
+            if isinstance(found, dict) and "preprocessing" in found:
+                state[name] = found["preprocessing"]
+    return json.dumps(state, sort_keys=True)
+
+
+def fitted_on(rows: pl.DataFrame, train: Integers) -> dict[str, Any]:
+    """Return how many rows a model was fitted on, and a digest of which, for a reader who holds the rows."""
+    names = sorted(rows["prediction_id"][train].to_list())
+    return {"rows": len(names), "sha256": hashlib.sha256("\n".join(names).encode()).hexdigest()}
+
+
+def summarise(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return one entry per check: passed where every fold passed, and which folds were checked."""
+    entries = []
+    for check in dict.fromkeys(finding.check for finding in findings):
+        own = [finding for finding in findings if finding.check == check]
+        failed = [finding for finding in own if not finding.passed]
+        entries.append(
+            {
+                "check": check,
+                "passed": not failed,
+                "detail": (failed or own)[0].detail,
+                "folds": [finding.fold for finding in own],
+            }
+        )
+    return entries
+
+
+def _tuning(scrambled: CellData, fold: Fold, fitted: FittedFold, fit: Fit) -> Finding:
+    again = fit(scrambled, fold, trials=PROVING_TRIALS)
+    same = list(again.records) == list(fitted.records[: len(again.records)]) and np.array_equal(
+        again.inner, fitted.inner
+    )
+    detail = f"inner folds and the first {len(again.records)} trials repeated on scrambled test rows, scores compared"
+    return Finding(TUNING, same, detail, fold.name)
+
+
+def _alone(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
+    together = fitted.predict(data.X[fold.test])
+    picked = np.unique(np.linspace(0, len(fold.test) - 1, ROWS_ALONE).astype(np.int64))
+    single = [fitted.predict(data.X[fold.test[[place]]])[0] for place in picked]
+    same = all(
+        np.allclose(one, together[place], rtol=0, atol=ROUNDING)
+        for one, place in zip(single, picked, strict=True)
+    )
+    return Finding(ALONE, same, f"{len(picked)} test rows predicted alone and among all", fold.name)
+
+
+def _transform(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -> Finding:
+    before = preprocessing_state(fitted.parts)
+    if before == "{}":
+        return Finding(TRANSFORM, True, "the learner transforms no predictor", fold.name)
+    permuted = permute_outcomes(data, fitted.train, seed)
+    after = preprocessing_state(fit(permuted, fold, parameters=fitted.parameters).parts)
+    detail = "outcomes of the training rows exchanged among them, fitted preprocessing compared"
+    return Finding(TRANSFORM, before == after, detail, fold.name)
+
+
+def _cut(values: Integers, inner: Integers) -> int:
+    pairs = np.unique(np.column_stack([values, inner]), axis=0)
+    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+
+
+def _codes(column: pl.Series) -> Integers:
+    return column.fill_null("").rank("dense").to_numpy().astype(np.int64)

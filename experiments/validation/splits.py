@@ -1,0 +1,223 @@
+"""Outer folds: which predictions each fold tests, drawn by patient before anything is fitted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.seeds import seed_for
+from experiments.validation.draws import (
+    NO_CENTRE,
+    Status,
+    balanced_groups,
+    centre_table,
+    deal_patients,
+    patient_table,
+    pool_small,
+)
+from features.errors import BadInput
+
+FEWEST_EVENTS = 11  # patients; below it no fold can be judged, and counts would have to be suppressed
+SchemeKind = Literal["stratified_kfold", "leave_centre_out", "leave_country_out"]
+
+
+@dataclass(frozen=True)
+class SplitScheme:
+    """How outer folds are drawn.
+
+    Attributes:
+        kind: repeated k-fold by patient, one centre (or group of centres) out, or one country out.
+        folds: of k-fold.
+        repeats: of k-fold, each drawn anew.
+        groups: of leave-centre-out; None leaves out each centre alone.
+    """
+
+    kind: SchemeKind
+    folds: int = 5
+    repeats: int = 1
+    groups: int | None = None
+
+
+def make_splits(
+    schemes: Mapping[str, SplitScheme],
+    rows: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    seed: int,
+    *,
+    horizon: float | None = None,
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """Draw the outer folds of every scheme for one outcome.
+
+    Folds depend on patients' positions, their outcome at the horizon, centre and country, and the seed: not on
+    pseudonyms, nor on the order of rows.
+
+    Args:
+        schemes: by name.
+        rows: as features.schema.Rows.
+        outcomes: as features.schema.Outcomes; only rows without a reason for exclusion are split.
+        seed: the study's.
+        horizon: days; None for a label.
+
+    Returns:
+        The frame of results.Splits, and one entry per fold with the counts of its training and test rows.
+
+    Raises:
+        BadInput: too few patients, events, centres or countries, or a fold with a single class.
+    """
+    eligible, status = eligible_rows(rows, outcomes, horizon)
+    patients = patient_table(eligible, status)
+    _require_enough(patients)
+    frames, folds = [], []
+    for name in sorted(schemes):
+        for repeat, fold, group, chosen in _draw(name, schemes[name], patients, seed):
+            test = eligible["position"].is_in(chosen).to_numpy()
+            entry = _count(eligible, status, test)
+            folds.append(
+                {"scheme": name, "kind": schemes[name].kind, "repeat": repeat, "fold": fold, "group": group}
+                | entry
+            )
+            frames.append(
+                eligible.filter(pl.Series(test)).select(
+                    scheme=pl.lit(name),
+                    repeat=pl.lit(repeat, pl.Int32),
+                    fold=pl.lit(fold, pl.Int32),
+                    prediction_id=pl.col("prediction_id"),
+                    group=pl.lit(group),
+                )
+            )
+    return pl.concat(frames), folds
+
+
+def eligible_rows(
+    rows: pl.DataFrame, outcomes: pl.DataFrame, horizon: float | None
+) -> tuple[pl.DataFrame, Status]:
+    """Return the eligible rows with their `time_to_event` and `cause`, in canonical order, and their status."""
+    kept = outcomes.filter(pl.col("excluded").is_null()).select(
+        "prediction_id", pl.col("time").alias("time_to_event"), "cause"
+    )
+    joined = rows.join(kept, on="prediction_id", how="inner", validate="1:1").sort(
+        ["index_rule", "position", "number"]
+    )
+    if joined.height < kept.height:
+        raise BadInput(
+            f"{kept.height - joined.height} eligible predictions have no assembled row: run dvc repro from assemble."
+        )
+    if joined.is_empty():
+        raise BadInput("Nobody is eligible for this outcome: check its eligibility rules in the study file.")
+    time = None if horizon is None else joined["time_to_event"].to_numpy().astype(np.float64)
+    cause = joined["cause"].to_numpy().astype(np.int64)
+    return joined, Status.at(time, cause, 0.0 if horizon is None else horizon)
+
+
+Drawn = tuple[int, int, str, Sequence[int]]  # repeat, fold, group, positions of the patients tested
+
+
+def _draw(name: str, scheme: SplitScheme, patients: pl.DataFrame, seed: int) -> list[Drawn]:
+    if scheme.kind == "stratified_kfold":
+        drawn = _kfold(name, scheme, patients, seed)
+    elif scheme.kind == "leave_centre_out":
+        drawn = _centres(name, scheme.groups, patients)
+    else:
+        drawn = _countries(name, patients)
+    for _, _, group, chosen in drawn:
+        tested = patients["position"].is_in(chosen)
+        _require_two_classes(name, group, "test", patients.filter(tested))
+        _require_two_classes(name, group, "training", patients.filter(~tested))
+    return drawn
+
+
+def _kfold(name: str, scheme: SplitScheme, patients: pl.DataFrame, seed: int) -> list[Drawn]:
+    if patients.height < scheme.folds:
+        raise BadInput(
+            f"validation.{name}: {scheme.folds} folds need as many patients, {patients.height} are eligible. "
+            "Use fewer folds."
+        )
+    drawn: list[Drawn] = []
+    for repeat in range(scheme.repeats):
+        dealt = deal_patients(patients, scheme.folds, seed_for(seed, "splits", name, repeat))
+        drawn += [
+            (
+                repeat,
+                fold,
+                f"fold {fold + 1}",
+                patients["position"].filter(pl.Series(dealt == fold)).to_list(),
+            )
+            for fold in range(scheme.folds)
+        ]
+    return drawn
+
+
+def _centres(name: str, groups: int | None, patients: pl.DataFrame) -> list[Drawn]:
+    centres = centre_table(patients)
+    if centres.height < max(2, groups or 2):
+        raise BadInput(
+            f"validation.{name}: leaving centres out needs at least {max(2, groups or 2)} centres, found "
+            f"{centres.height}. Name fewer groups, or drop this scheme."
+        )
+    alone = [[centre] for centre in centres["centre"]]
+    gathered = pool_small(centres, alone if groups is None else balanced_groups(centres, groups))
+    return [
+        (0, fold, _title("centre", group), _of(patients, "centre", group))
+        for fold, group in enumerate(gathered)
+    ]
+
+
+def _countries(name: str, patients: pl.DataFrame) -> list[Drawn]:
+    unknown = patients["country"].null_count()
+    countries = sorted(patients["country"].drop_nulls().unique())
+    if len(countries) < 2:
+        raise BadInput(
+            f"validation.{name}: leaving a country out needs patients of at least two countries, found "
+            f"{len(countries)}. Map the country in the study file, or drop this scheme."
+        )
+    if unknown:
+        raise BadInput(
+            f"validation.{name}: {unknown} eligible patients have no country, so it cannot be said which fold may not "
+            "see them. Give their country, or drop this scheme."
+        )
+    return [(0, fold, country, _of(patients, "country", [country])) for fold, country in enumerate(countries)]
+
+
+def _of(patients: pl.DataFrame, column: str, values: Sequence[str]) -> list[int]:
+    return patients["position"].filter(patients[column].is_in(values)).to_list()
+
+
+def _title(kind: str, names: Sequence[str]) -> str:
+    shown = [f"{kind} {NO_CENTRE}" if name == NO_CENTRE else name for name in names]
+    return (
+        f"{kind} {shown[0]}"
+        if len(shown) == 1 and names[0] != NO_CENTRE
+        else (shown[0] if len(shown) == 1 else f"{kind}s {', '.join(shown)}")
+    )
+
+
+def _count(eligible: pl.DataFrame, status: Status, test: NDArray[np.bool_]) -> dict[str, int]:
+    position = eligible["position"].to_numpy()
+    counts: dict[str, int] = {}
+    for part, chosen in (("train", ~test), ("test", test)):
+        counts[part] = int(chosen.sum())
+        counts[f"{part}_events"] = int((status.event & chosen).sum())
+        counts[f"{part}_patients"] = len(np.unique(position[chosen]))
+    return counts
+
+
+def _require_enough(patients: pl.DataFrame) -> None:
+    events, nones = int((patients["events"] > 0).sum()), int((patients["nones"] > 0).sum())
+    for found, what in ((events, "with the event"), (nones, "known to be without it")):
+        if found < FEWEST_EVENTS:
+            raise BadInput(
+                f"Too few events: {found} of {patients.height} eligible patients are {what} by the horizon, at least "
+                f"{FEWEST_EVENTS} are needed. Widen the eligibility or the horizon in the study file, or drop the outcome."
+            )
+
+
+def _require_two_classes(name: str, group: str, part: str, patients: pl.DataFrame) -> None:
+    events, nones = int(patients["events"].sum()), int(patients["nones"].sum())
+    if events == 0 or nones == 0:
+        raise BadInput(
+            f"validation.{name}: the {part} rows of {group} have {events} events and {nones} known non-events; both "
+            "are needed. Use fewer folds or groups, or drop this scheme."
+        )

@@ -1,0 +1,131 @@
+"""Stage: nested validation, the final model and the leakage certificate of one outcome and learner."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from experiments.compute import Compute
+from experiments.results import Predictions, Splits, Trials
+from experiments.validation.nested import CellResult, validate_cell
+from experiments.validation.procedure import CellData, Procedure
+from experiments.validation.splits import eligible_rows
+from features.errors import BadInput
+from features.schema import ColumnDescriptions, Outcomes, Rows
+from models.registry import LEARNERS
+from models.target import Target
+from pipeline.files import (
+    read_frame,
+    read_json,
+    read_table,
+    replaced_folder,
+    write_bytes,
+    write_json,
+    write_table,
+)
+from pipeline.settings.experiment import LearnerSettings
+from pipeline.settings.load import load_parameters
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the stage's arguments."""
+    parser.add_argument("outcome")
+    parser.add_argument("learner")
+    parser.add_argument("--assembled", type=Path, required=True)
+    parser.add_argument("--outcomes", type=Path, required=True)
+    parser.add_argument("--splits", type=Path, required=True)
+    parser.add_argument("--journals", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def run(
+    outcome: str, learner: str, *, assembled: Path, outcomes: Path, splits: Path, journals: Path, out: Path
+) -> None:
+    """Write predictions, trials, certificate, the outer folds' models and the final model."""
+    study = load_parameters()
+    settings, asked = study.learners[learner], study.outcomes[outcome]
+    matrix = read_frame(assembled / "matrix.parquet")
+    predictors = choose_predictors(
+        settings, read_table(assembled / "columns.parquet", ColumnDescriptions), matrix.columns, learner
+    )
+    data = cell_data(
+        read_table(assembled / "rows.parquet", Rows),
+        matrix.select("prediction_id", *predictors),
+        read_table(outcomes / "outcomes.parquet", Outcomes),
+        getattr(asked, "horizon_days", None),
+    )
+    schemes = next(cell.schemes for cell in study.cells if cell.outcome == outcome)
+    frame = read_table(splits / "splits.parquet", Splits).filter(pl.col("scheme").is_in(schemes))
+    kind_name = settings.kind or learner
+    place = journals / outcome / learner
+    result = validate_cell(
+        data,
+        frame,
+        {entry["scheme"]: entry["kind"] for entry in read_json(splits / "folds.json")},
+        Procedure(
+            kind=LEARNERS[kind_name],
+            kind_name=kind_name,
+            fixed=settings.parameters,
+            predictors=predictors,
+            trials=settings.trials,
+            inner_folds=study.tuning.inner_folds,
+            seed=study.seed,
+            names=(outcome, learner),
+        ),
+        whole_in_final=asked.estimand.target != "new patients of the same centres",
+        signed_off=asked.signed_off,
+        journals=place,
+        compute=Compute(engine=study.compute.engine, workers=study.compute.workers),
+    )
+    write_result(result, out)
+
+
+def choose_predictors(
+    settings: LearnerSettings, columns: pl.DataFrame, available: Sequence[str], learner: str
+) -> tuple[str, ...]:
+    """Return the columns that a learner may use: those named, those of its feature sets, or all; sorted by name."""
+    known = [name for name in available if name != "prediction_id"]
+    if settings.predictors is not None:
+        absent = sorted(set(settings.predictors) - set(known))
+        if absent:
+            raise BadInput(
+                f"learners.{learner}.predictors: {', '.join(absent)} are not feature columns; known: "
+                f"{', '.join(sorted(known))}."
+            )
+        return tuple(sorted(settings.predictors))
+    if settings.feature_sets is None:
+        return tuple(sorted(known))
+    own = columns.filter(pl.col("feature_set").is_in(settings.feature_sets))["column"].to_list()
+    return tuple(sorted(set(own) & set(known)))
+
+
+def cell_data(
+    rows: pl.DataFrame, matrix: pl.DataFrame, outcomes: pl.DataFrame, horizon: float | None
+) -> CellData:
+    """Return the eligible rows with their predictors and target, in canonical order."""
+    eligible, _ = eligible_rows(rows, outcomes, horizon)
+    X = eligible.select("prediction_id").join(
+        matrix, on="prediction_id", how="left", validate="1:1", maintain_order="left"
+    )
+    cause = eligible["cause"].to_numpy().astype(np.int64)
+    if horizon is None:
+        target = Target.from_labels(cause)
+    else:
+        target = Target.from_times(eligible["time_to_event"].to_numpy(), cause, [horizon])
+    return CellData(rows=eligible, X=X.drop("prediction_id"), target=target)
+
+
+def write_result(result: CellResult, out: Path) -> None:
+    """Write a cell's folder, whole or not at all."""
+    with replaced_folder(out) as folder:
+        write_table(result.predictions, folder / "predictions.parquet", Predictions)
+        write_table(result.trials, folder / "trials.parquet", Trials)
+        write_json(result.certificate, folder / "certificate.json")
+        for name, parts in result.models.items():
+            for part, content in parts.items():
+                write_bytes(content, folder / "models" / name / part)
+        for part, content in result.final.items():
+            write_bytes(content, folder / "final" / part)
+        write_json(result.description, folder / "final.json")
