@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -25,15 +26,44 @@ class BuiltFeatures:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """What one feature of a set is, known before any data are seen.
+
+    Attributes:
+        name: without the set's name; the column is <set>_<name>.
+        description: one line for the card.
+        unit: null for flags, categories and ratios without one.
+        source: paper, guideline or instrument that the definition comes from.
+        needs: measured variables or tables that it is computed from.
+        kind: number or category.
+    """
+
+    name: str
+    description: str
+    unit: str | None
+    source: str
+    needs: tuple[str, ...]
+    kind: Literal["number", "category"] = "number"
+
+
+# Keywords of a builder that a stage gives and a study file may not: the source folder, and what a time is
+# ("date": days since 1970-01-01, "days": since baseline, "order": a rank).
+GIVEN_BY_STAGE = ("source", "time")
+
+
+@dataclass(frozen=True)
 class FeatureSet:
     """A registered feature set.
 
     Attributes:
         build: build(prediction_times, tables, *, ...settings of the set as keyword-only arguments). Nothing is fitted,
-            and no row of another patient is seen except through declared reference files.
+            and no row of another patient is seen except through declared reference files. A builder that must know
+            what a time is takes the keyword `time`, which the stage gives.
         reads_source: the set also reads files of the study's source folder (genotypes); `build` then takes the
             keyword `source`, that folder.
+        definitions: the set's named features, for the reference page; columns that a study adds come on top.
     """
 
     build: Callable[..., BuiltFeatures]
     reads_source: bool = False
+    definitions: tuple[Definition, ...] = ()

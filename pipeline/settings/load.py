@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from features.contract import GIVEN_BY_STAGE
 from features.registry import FEATURE_SETS
 from models.registry import CLUSTERERS, LEARNERS
 from pipeline.errors import BadSettings
@@ -140,7 +141,7 @@ def _feature_set_problems(study: Study) -> list[str]:
         accepted = {
             key
             for key, parameter in signature(FEATURE_SETS[name].build).parameters.items()
-            if parameter.kind is Parameter.KEYWORD_ONLY and key != "source"
+            if parameter.kind is Parameter.KEYWORD_ONLY and key not in GIVEN_BY_STAGE
         }
         required = {
             key

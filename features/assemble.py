@@ -1,0 +1,112 @@
+"""From feature sets to one matrix, with who and where each prediction is beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.errors import BadInput
+from features.prediction_times import TimeKind, calendar_age
+from features.schema import ColumnDescriptions, Rows
+
+# Upper limits, exclusive, and names of the age bands where the cohort gives ages.
+AGE_BANDS = (
+    (18.0, "under 18"),
+    (35.0, "18-34"),
+    (50.0, "35-49"),
+    (65.0, "50-64"),
+    (float("inf"), "65 and over"),
+)
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """All that splits and learners read.
+
+    Attributes:
+        rows: as in features.schema.Rows, by rule, position and number.
+        matrix: prediction_id and all feature columns sorted by name, in the order of the rows.
+        columns: as in features.schema.ColumnDescriptions, sorted by column.
+    """
+
+    rows: pl.DataFrame
+    matrix: pl.DataFrame
+    columns: pl.DataFrame
+
+
+def assemble(
+    prediction_times: pl.DataFrame,
+    patients: pl.DataFrame,
+    sets: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]],
+    *,
+    time: TimeKind = "date",
+) -> Assembled:
+    """Join feature sets (name -> frame, descriptions) over the prediction times.
+
+    The age band is the cohort's own; else it follows from the age at baseline or, where times are dates, from the year
+    of birth.
+
+    Raises:
+        BadInput: a column stands in two sets, is not described, or a set has other predictions.
+    """
+    order = prediction_times.sort("index_rule", "position", "number")
+    problems = [*_not_described(sets), *_twice(sets), *_other_predictions(order, sets)]
+    if problems:
+        raise BadInput(*problems)
+    matrix = order.select("prediction_id")
+    for name in sorted(sets):
+        matrix = matrix.join(sets[name][0], on="prediction_id", how="left", maintain_order="left")
+    names = sorted(column for column in matrix.columns if column != "prediction_id")
+    columns = pl.concat([sets[name][1] for name in sorted(sets)]).sort("column")
+    return Assembled(
+        rows=_rows(order, patients, time),
+        matrix=matrix.select("prediction_id", *names),
+        columns=ColumnDescriptions.validate(columns, cast=True),
+    )
+
+
+def _rows(order: pl.DataFrame, patients: pl.DataFrame, time: TimeKind) -> pl.DataFrame:
+    joined = order.join(patients.drop("position"), on="patient_id", how="left", maintain_order="left")
+    if time == "date":
+        joined = joined.with_columns(pl.coalesce("age", calendar_age()).alias("age"))
+    band = pl.lit(None, dtype=pl.String)
+    for limit, words in reversed(AGE_BANDS):
+        band = pl.when(pl.col("age") < limit).then(pl.lit(words)).otherwise(band)
+    joined = joined.with_columns(pl.coalesce("age_band", band).alias("age_band"))
+    return Rows.validate(joined.select(Rows.column_names()), cast=True)
+
+
+def _twice(sets: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]) -> list[str]:
+    first: dict[str, str] = {}
+    problems = []
+    for name in sorted(sets):
+        for column in sets[name][0].columns:
+            if column == "prediction_id":
+                continue
+            if column in first:
+                problems.append(
+                    f"The column {column} stands in the sets {first[column]} and {name}. Rename one."
+                )
+            first.setdefault(column, name)
+    return problems
+
+
+def _not_described(sets: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]) -> list[str]:
+    problems = []
+    for name, (frame, columns) in sorted(sets.items()):
+        built, described = set(frame.columns) - {"prediction_id"}, set(columns["column"])
+        if built != described:
+            odd = ", ".join(sorted(built ^ described))
+            problems.append(f"The set {name} and its column descriptions differ: {odd}. Run dvc repro.")
+    return problems
+
+
+def _other_predictions(
+    order: pl.DataFrame, sets: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]
+) -> list[str]:
+    wanted = order["prediction_id"].sort()
+    return [
+        f"The set {name} was built for other prediction times. Run dvc repro."
+        for name, (frame, _) in sorted(sets.items())
+        if not frame["prediction_id"].sort().equals(wanted)
+    ]

@@ -1,0 +1,158 @@
+"""The one window join: values available strictly before a prediction time, within a look-behind distance."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.contract import Tables
+from features.errors import BadInput
+
+VALUE = ("number", "category", "below_limit", "time")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What lies behind each prediction time.
+
+    Attributes:
+        times: prediction_id, patient_id, position, time, stay_id and `row`, the order of the prediction times.
+        values: measured values by variable, with position, time, available, number, category, below_limit.
+        outcome_variables: variables that are never available to a feature.
+        look_behind_days: how far back a value may have been measured; None: any distance.
+    """
+
+    times: pl.DataFrame
+    values: Mapping[str, pl.DataFrame]
+    outcome_variables: tuple[str, ...]
+    look_behind_days: float | None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The measured variables that may be used, sorted."""
+        return tuple(sorted(set(self.values) - set(self.outcome_variables)))
+
+    def latest(self, variable: str) -> pl.DataFrame:
+        """Return the latest value behind each prediction: number, category, below_limit, time; null where none.
+
+        Of several values of one time the highest replicate holds. Shape (predictions, 4), in their order.
+        """
+        found = self.values.get(variable)
+        if found is None or variable in self.outcome_variables:
+            return pl.DataFrame(schema=_VALUE_TYPES).clear(len(self.times))
+        joined = self.times.sort("time").join_asof(
+            found,
+            left_on="time",
+            right_on="available",
+            by="position",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,  # both are sorted; polars cannot see it within `by`
+            suffix="_measured",
+        )
+        if self.look_behind_days is not None:
+            near = pl.col("time_measured") >= pl.col("time") - self.look_behind_days
+            joined = joined.with_columns(
+                pl.when(near).then(pl.col(name)).alias(name)
+                for name in ("number", "category", "below_limit", "time_measured")
+            )
+        return joined.sort("row").select(
+            "number", "category", "below_limit", pl.col("time_measured").alias("time")
+        )
+
+    def numbers(self, variables: Iterable[str]) -> pl.DataFrame:
+        """Return the latest numbers of several variables, one column each; shape (predictions, variables)."""
+        return pl.DataFrame({name: self.latest(name)["number"] for name in variables})
+
+    def behind(self, table: pl.DataFrame, time: str, *, within: float | None = None) -> pl.DataFrame:
+        """Pair each prediction with the rows of a table (stays, events, prescriptions) that began before it.
+
+        Returns the rows' columns with `row` and `prediction_time`; `within` keeps those that began at most so long
+        before.
+        """
+        paired = self.times.select(
+            "row",
+            "patient_id",
+            pl.col("time").alias("prediction_time"),
+            pl.col("stay_id").alias("index_stay"),
+        ).join(table, on="patient_id", how="inner")
+        distance = pl.col("prediction_time") - pl.col(time)
+        paired = paired.filter(distance > 0)
+        if within is not None:
+            paired = paired.filter(distance <= within)
+        return paired.sort("row", time)
+
+    def per_prediction(self, rows: pl.DataFrame, value: pl.Expr, *, empty: float | None) -> pl.Series:
+        """Aggregate rows from `behind` to one number per prediction; `empty` where there is none behind."""
+        found = rows.group_by("row").agg(value.cast(pl.Float64).alias("value"))
+        joined = self.times.select("row").join(found, on="row", how="left", maintain_order="left")
+        return joined["value"] if empty is None else joined["value"].fill_null(empty)
+
+
+_VALUE_TYPES = {
+    "number": pl.Float64(),
+    "category": pl.String(),
+    "below_limit": pl.Boolean(),
+    "time": pl.Float64(),
+}
+
+
+def open_window(
+    prediction_times: pl.DataFrame, tables: Tables, *, look_behind_days: float | None = None
+) -> Window:
+    """Prepare the join of a cohort's measurements to its prediction times.
+
+    A value counts from the later of its time and the time it became available, and is used where that lies strictly
+    before the prediction time.
+
+    Raises:
+        BadInput: the look-behind distance is negative.
+    """
+    if look_behind_days is not None and look_behind_days < 0:
+        raise BadInput(
+            f"look_behind_days must be 0 or more, got: {look_behind_days}. Predictors look behind; give a distance."
+        )
+    times = prediction_times.select(
+        "prediction_id", "patient_id", "position", pl.col("time").cast(pl.Float64), "stay_id"
+    ).with_row_index("row")
+    measured = tables["measurements"].join(
+        times.select("patient_id", "position").unique(maintain_order=True), on="patient_id", how="left"
+    )
+    return Window(
+        times=times,
+        values={str(key[0]): _running_latest(part) for key, part in _parts(measured)},
+        outcome_variables=_never_available(tables["measurements"]),
+        look_behind_days=look_behind_days,
+    )
+
+
+def _parts(measured: pl.DataFrame) -> Iterable[tuple[tuple[object, ...], pl.DataFrame]]:
+    needed = measured.select(
+        "variable", "position", "time", "replicate", "available", "number", "category", "below_limit"
+    )
+    return needed.partition_by("variable", as_dict=True, include_key=False).items()
+
+
+def _running_latest(values: pl.DataFrame) -> pl.DataFrame:
+    """Give, for each time at which something became available, the latest measured value known by then.
+
+    A result of an older sample that arrives late thus never hides a newer one.
+    """
+    ranked = (
+        values.drop_nulls("position")
+        .sort("position", "time", "replicate")
+        .with_row_index("rank")
+        .with_columns(pl.max_horizontal("available", "time").alias("available"))
+    )
+    known = (
+        ranked.select("position", "available", "rank")
+        .sort("available", "rank")
+        .with_columns(pl.col("rank").cum_max().over("position"))
+    )
+    latest = ranked.select(VALUE)[known["rank"]]
+    return known.select("position", "available").hstack(latest)
+
+
+def _never_available(measurements: pl.DataFrame) -> tuple[str, ...]:
+    first = measurements.group_by("variable").agg(pl.col("available").min())
+    return tuple(sorted(first.filter(pl.col("available").is_infinite())["variable"]))
