@@ -1,0 +1,88 @@
+"""Calibration curves of aggregated points: observed against predicted risk, no point a handful of patients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.evaluation.influence import clustered_variance
+from experiments.evaluation.intervals import bounds
+from experiments.evaluation.metrics import Floats
+from experiments.evaluation.sample import Part
+
+POINTS = 10
+NORMAL = 1.959963984540054  # 97.5 % of the standard normal
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve, with pointwise bounds; None where it is not published."""
+
+    x: float
+    y: float | None
+    lower: float | None
+    upper: float | None
+    n: int | None
+
+
+def calibration_curve(parts: Sequence[Part], smallest_cell: int, points: int = POINTS) -> list[Point]:
+    """Return weighted observed against mean predicted risk in groups of similar rank within fold.
+
+    Rows are cut into quantile groups within each outer fold, so no fold's model is ranked against another's, and the
+    groups of equal rank are pooled over folds and repeats. Neighbouring groups are joined until each has `smallest_cell`
+    patients, with and without an event. Bounds are pointwise, on the logit scale, whole patients.
+    """
+    label, risk, weight = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "risk", "weight")
+    )
+    patient = np.concatenate([part.patient for part in parts])
+    rank = np.concatenate([_quantile_group(part.risk, points) for part in parts])
+    repeats = len({part.repeat for part in parts})
+    groups = _joined_groups(rank, label, patient, max(1, smallest_cell))
+    curve = []
+    for group in groups:
+        rows = np.isin(rank, group)
+        curve.append(_point(label[rows], risk[rows], weight[rows], patient[rows], repeats))
+    return [point for point in curve if point is not None]
+
+
+def _point(
+    label: Floats, risk: Floats, weight: Floats, patient: NDArray[np.int64], repeats: int
+) -> Point | None:
+    total = float(weight.sum())
+    if total <= 0:
+        return None
+    observed = float(weight @ label) / total
+    error = float(np.sqrt(clustered_variance(weight * (label - observed) / total, patient)))
+    lower, upper = bounds(observed, error, NORMAL, "logit")
+    return Point(float(weight @ risk) / total, observed, lower, upper, round(len(label) / repeats))
+
+
+def _quantile_group(risk: Floats, points: int) -> NDArray[np.int64]:
+    """Return each row's group by the mid-rank of its risk, so that equal risks share a group."""
+    _, place, counts = np.unique(risk, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - counts / 2
+    return np.minimum((middle[place] / len(risk) * points).astype(np.int64), points - 1)
+
+
+def _joined_groups(
+    rank: NDArray[np.int64], label: Floats, patient: NDArray[np.int64], smallest_cell: int
+) -> list[list[int]]:
+    """Return runs of neighbouring groups, each with enough patients with and without an event; none if all too few."""
+    runs: list[list[int]] = []
+    current: list[int] = []
+    for group in np.unique(rank):
+        current.append(int(group))
+        if _large_enough(np.isin(rank, current), label, patient, smallest_cell):
+            runs.append(current)
+            current = []
+    if current and runs:
+        runs[-1] += current
+    return runs
+
+
+def _large_enough(
+    rows: NDArray[np.bool_], label: Floats, patient: NDArray[np.int64], smallest_cell: int
+) -> bool:
+    return all(len(np.unique(patient[rows & (label == value)])) >= smallest_cell for value in (0, 1))

@@ -1,0 +1,177 @@
+"""Figures of outer folds and of centres, and how they become one figure: never by ranking across folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from experiments.evaluation.influence import INFLUENCES, clustered_variance
+from experiments.evaluation.intervals import (
+    SCALES,
+    Interval,
+    corrected_resampling,
+    from_scale,
+    patient_multiplicities,
+    percentile_interval,
+    random_effects,
+    slope_of_scale,
+    to_scale,
+)
+from experiments.evaluation.metrics import MEASURES, Floats
+from experiments.evaluation.sample import Part
+
+FEWEST = 10  # events, and non-events, that a centre needs for a figure of its own
+CHUNK = 4_000_000  # resample x row cells held at once
+
+
+@dataclass(frozen=True)
+class Units:
+    """The centres that a random-effects mean is over.
+
+    Attributes:
+        parts: centres with enough events and non-events, and the pools of smaller ones of the same test fold.
+        note: how many centres stand alone, were pooled, were left out.
+    """
+
+    parts: tuple[Part, ...]
+    note: str
+
+
+def measure(part: Part, name: str) -> float:
+    """Return one figure of a part; NaN where it is not defined."""
+    return float(MEASURES[name](part.label, part.risk, part.weight))
+
+
+def variance(part: Part, name: str) -> float:
+    """Return the variance of a figure over patients; NaN where the figure is not defined."""
+    if not np.isfinite(measure(part, name)):
+        return np.nan
+    return clustered_variance(INFLUENCES[name](part.label, part.risk, part.weight), part.patient)
+
+
+def centre_units(parts: Sequence[Part]) -> Units:
+    """Return centres with 10 or more events and non-events; smaller ones pooled within their test fold.
+
+    Only centres that one model tested are pooled, so no ranking is across models. A pool that is still too small is left
+    out, and counted.
+    """
+    units: list[Part] = []
+    alone = pooled = lost = 0
+    for part in parts:
+        centres = part.places["centre"]
+        names = np.unique(centres)
+        small = [name for name in names if not _enough(part.take(centres == name))]
+        units += [part.take(centres == name) for name in names if name not in small]
+        alone += len(names) - len(small)
+        pool = part.take(np.isin(centres, small))
+        if small and _enough(pool):
+            units.append(pool)
+            pooled += len(small)
+        else:
+            lost += len(small)
+    note = f"{alone} centres"
+    if pooled:
+        note += f", {pooled} smaller ones pooled within their test fold"
+    if lost:
+        note += f", {lost} left out: too few events or non-events even when pooled"
+    return Units(tuple(units), note)
+
+
+def combined(
+    kind: str, parts: Sequence[Part], name: str, test_to_train: float, units: Units
+) -> list[Interval]:
+    """Return a scheme's combined figures: one, and for leave-centre-out a prediction interval beside it.
+
+    Args:
+        kind: the scheme's kind.
+        parts: its test folds.
+        name: the measure.
+        test_to_train: rows tested over rows trained on.
+        units: the centres, used for leave_centre_out.
+    """
+    values = np.array([measure(part, name) for part in parts])
+    if kind == "stratified_kfold":
+        return [corrected_resampling(values, test_to_train, SCALES.get(name, "identity"))]
+    if kind == "leave_centre_out":
+        return over_units(units, name)
+    seen = values[np.isfinite(values)]
+    note = "mean of the directions; no variance between them is estimated"
+    return [Interval(float(seen.mean()) if len(seen) else None, note=note)]
+
+
+def over_units(units: Units, name: str) -> list[Interval]:
+    """Return the random-effects mean over units and, for three or more, where a new unit is expected."""
+    scale = SCALES.get(name, "identity")
+    values = np.array([measure(unit, name) for unit in units.parts])
+    spreads = np.array([variance(unit, name) for unit in units.parts])
+    good = np.isfinite(values) & np.isfinite(spreads) & ((spreads > 0) | (name == "auroc"))
+    missing = int((~good).sum())
+    note = units.note + (f"; not estimable in {missing} of {len(values)} units" if missing else "")
+    if not good.any():
+        return [Interval(None, note=note)]
+    if not (spreads[good] > 0).any():
+        return [Interval(float(values[good].mean()), note=f"{note}; constant in every unit: no interval")]
+    kept = [unit for unit, is_good in zip(units.parts, good, strict=True) if is_good]
+    pairs = [
+        _on_scale(unit, value, spread, scale)
+        for unit, value, spread in zip(kept, values[good], spreads[good], strict=True)
+    ]
+    effects, variances = np.array(pairs).T
+    if len(effects) < 2:
+        return [Interval(float(values[good][0]), note=f"{note}; one unit: no interval")]
+    found = random_effects(effects, variances)
+    lower, upper = (from_scale(bound, scale) for bound in found.confidence())
+    mean = Interval(from_scale(found.mean, scale), lower, upper, "random_effects", note)
+    if name != "auroc" or len(effects) < 3:
+        return [mean]
+    low, high = (from_scale(bound, scale) for bound in found.prediction())
+    return [mean, replace(mean, lower=low, upper=high, kind="prediction_interval")]
+
+
+def resampled(part: Part, names: Sequence[str], resamples: int, seed: int) -> dict[str, Floats]:
+    """Return figures of bootstrap resamples of whole patients, shape (resamples,) each; weights are kept as estimated.
+
+    Equal seeds and equal rows give the same resamples, so that two learners' figures are paired.
+    """
+    found: dict[str, list[Floats]] = {name: [] for name in names}
+    rows = max(1, CHUNK // max(1, len(part.label)))
+    drawn = patient_multiplicities(part.patient, resamples, seed)
+    for start in range(0, resamples, rows):
+        weight = drawn[start : start + rows] * part.weight
+        for name in names:
+            found[name].append(MEASURES[name](part.label, part.risk, weight))
+    return {name: np.concatenate(pieces) for name, pieces in found.items()}
+
+
+def bootstrap_interval(value: float, figures: Floats) -> Interval:
+    """Return a frozen model's figure with the percentile interval over resampled patients."""
+    if not np.isfinite(value):
+        return Interval(None, note="not estimable")
+    found = percentile_interval(figures)
+    if found is None:
+        return Interval(value, note="not estimable in more than one in ten resamples: no interval")
+    if found[1] - found[0] < 1e-12:
+        return Interval(value, note="the same in every resample: no interval")
+    return Interval(value, *found, "patient_bootstrap")
+
+
+def _enough(part: Part) -> bool:
+    return part.events >= FEWEST and part.others >= FEWEST
+
+
+def _on_scale(unit: Part, value: float, spread: float, scale: str) -> tuple[float, float]:
+    """Carry a unit's figure over to its scale; at 0, at 1 or without variance it is moved half a pair inside."""
+    if scale == "logit":
+        edge = 0.5 / max(1, unit.events * unit.others)
+        inside = float(np.clip(value, edge, 1 - edge))
+        if inside != value or spread <= 0:
+            spread = _hanley_mcneil(inside, unit.events, unit.others)
+        value = inside
+    return to_scale(value, scale), spread * slope_of_scale(value, scale) ** 2
+
+
+def _hanley_mcneil(area: float, events: int, others: int) -> float:
+    """Return the variance of an AUROC from its size and counts (Hanley and McNeil 1982, doi 10.1148/radiology.143.1.7063747)."""
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (events - 1) * (first - area**2) + (others - 1) * (second - area**2)
+    return spread / (events * others)

@@ -1,0 +1,184 @@
+"""Intervals that say what they are of: new patients, a frozen model, the mean over centres, a new centre."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+SCALES = {  # where the normal approximation is better and bounds stay inside their range
+    "auroc": "logit",
+    "average_precision": "logit",
+    "brier": "logit",
+    "observed_to_expected": "log",
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with bounds; bounds are None where none can be had, and `note` then says why."""
+
+    estimate: float | None
+    lower: float | None = None
+    upper: float | None = None
+    kind: str = "none"
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class RandomEffects:
+    """A random-effects mean over units.
+
+    Attributes:
+        mean: the mean effect.
+        error: its Hartung-Knapp-Sidik-Jonkman standard error.
+        between: variance between units, by REML.
+        units: number of units.
+    """
+
+    mean: float
+    error: float
+    between: float
+    units: int
+
+    def confidence(self) -> tuple[float, float]:
+        """Return the interval of the mean: t with units - 1 degrees of freedom (Hartung and Knapp 2001)."""
+        half = _quantile(self.units - 1) * self.error
+        return self.mean - half, self.mean + half
+
+    def prediction(self) -> tuple[float, float]:
+        """Return where a new unit's true effect is expected: t with units - 2 degrees of freedom.
+
+        Higgins, Thompson and Spiegelhalter 2009, doi 10.1111/j.1467-985X.2008.00552.x, with the standard error of
+        Hartung-Knapp-Sidik-Jonkman (Partlett and Riley 2017, doi 10.1002/sim.7140). Needs three units.
+        """
+        half = _quantile(self.units - 2) * float(np.hypot(self.error, np.sqrt(self.between)))
+        return self.mean - half, self.mean + half
+
+
+def corrected_resampling(values: Floats, test_to_train: float, scale: str = "identity") -> Interval:
+    """Return the mean over the outer folds of repeated k-fold with Nadeau and Bengio's corrected interval.
+
+    The variance of the mean is (1/J + n_test/n_train) times the variance between the J = folds * repeats figures, with t of
+    J - 1 degrees of freedom (Nadeau and Bengio 2003, doi 10.1023/A:1024068626366; Bouckaert and Frank 2004). The mean
+    is taken on the figure's own scale and the bounds on `scale` by the delta method, so a fold at 0 or 1 does no harm.
+
+    Args:
+        values: shape (J,), one figure per outer fold; NaN where a fold has none.
+        test_to_train: rows tested over rows trained on, of one fold.
+        scale: "identity", "log" or "logit".
+    """
+    seen = values[np.isfinite(values)]
+    missing = len(values) - len(seen)
+    note = f"{missing} of {len(values)} folds not estimable" if missing else None
+    if not len(seen):
+        return Interval(None, note=note or "no folds")
+    mean = float(seen.mean())
+    if len(seen) < 2:
+        return Interval(mean, note=note or "one fold: no interval")
+    spread = float(seen.std(ddof=1))
+    if spread < 1e-12:
+        return Interval(mean, note="the same in every fold: no interval")
+    error = spread * float(np.sqrt(1 / len(seen) + test_to_train))
+    lower, upper = bounds(mean, error, _quantile(len(seen) - 1), scale)
+    return Interval(mean, lower, upper, "corrected_resampling", note)
+
+
+def bounds(mean: float, error: float, quantile: float, scale: str) -> tuple[float, float]:
+    """Return mean -/+ quantile * error, built on a scale by the delta method and carried back."""
+    forward, back, slope = _SCALE[scale]
+    if scale != "identity" and not np.isfinite(slope(mean)):
+        return mean, mean
+    half = quantile * error * slope(mean)
+    return back(forward(mean) - half), back(forward(mean) + half)
+
+
+def random_effects(effects: Floats, variances: Floats) -> RandomEffects:
+    """Return the random-effects mean: REML between-unit variance, Hartung-Knapp-Sidik-Jonkman standard error.
+
+    Viechtbauer 2005 (doi 10.3102/10769986030003261) for REML by Fisher scoring; Hartung and Knapp 2001 (doi
+    10.1002/sim.1009) and Sidik and Jonkman 2002 (doi 10.1002/sim.1262) for the standard error.
+
+    Args:
+        effects: shape (units,), two or more.
+        variances: shape (units,), positive.
+    """
+    between = _reml(effects, variances)
+    weights = 1 / (variances + between)
+    mean = float(weights @ effects / weights.sum())
+    square = float(weights @ (effects - mean) ** 2) / ((len(effects) - 1) * weights.sum())
+    return RandomEffects(mean, float(np.sqrt(square)), between, len(effects))
+
+
+def percentile_interval(resampled: Floats) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of bootstrap figures; None where more than one in ten is undefined."""
+    seen = resampled[np.isfinite(resampled)]
+    if len(seen) < 0.9 * len(resampled) or len(seen) < 2:
+        return None
+    lower, upper = np.quantile(seen, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(lower), float(upper)
+
+
+def patient_multiplicities(patient: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return how often each row stands in each bootstrap resample of whole patients, shape (resamples, rows)."""
+    _, place = np.unique(patient, return_inverse=True)
+    people = int(place.max()) + 1
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(people, np.full(people, 1 / people), size=resamples)
+    return np.asarray(drawn[:, place], dtype=np.float64)
+
+
+def _reml(effects: Floats, variances: Floats) -> float:
+    between = max(0.0, float(effects.var(ddof=1) - variances.mean()))
+    for _ in range(200):
+        weights = 1 / (variances + between)
+        total = weights.sum()
+        mean = weights @ effects / total
+        residual = effects - mean
+        # P = W - W 1 1' W / total; score and information of the restricted likelihood.
+        trace = total - (weights**2).sum() / total
+        squares = (weights**2).sum() - 2 * (weights**3).sum() / total + ((weights**2).sum() / total) ** 2
+        changed = max(0.0, float(between + ((weights**2) @ residual**2 - trace) / squares))
+        if abs(changed - between) < 1e-12:
+            break
+        between = changed
+    return between
+
+
+def _quantile(degrees: int) -> float:
+    return float(stats.t.ppf((1 + LEVEL) / 2, degrees))
+
+
+_Function = Callable[[float], float]
+_SCALE: dict[str, tuple[_Function, _Function, _Function]] = {
+    "identity": (lambda x: x, lambda x: x, lambda x: 1.0),
+    "log": (
+        lambda x: float(np.log(x)),
+        lambda x: float(np.exp(x)),
+        lambda x: 1 / x if x > 0 else np.inf,
+    ),
+    "logit": (
+        lambda x: float(np.log(x / (1 - x))),
+        lambda x: float(1 / (1 + np.exp(-x))),
+        lambda x: 1 / (x * (1 - x)) if 0 < x < 1 else np.inf,
+    ),
+}
+
+
+def to_scale(value: float, scale: str) -> float:
+    """Return a figure on a scale."""
+    return _SCALE[scale][0](value)
+
+
+def from_scale(value: float, scale: str) -> float:
+    """Return a figure from a scale."""
+    return _SCALE[scale][1](value)
+
+
+def slope_of_scale(value: float, scale: str) -> float:
+    """Return the derivative of a scale at a figure, by which a standard error is carried over."""
+    return _SCALE[scale][2](value)

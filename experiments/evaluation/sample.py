@@ -1,0 +1,180 @@
+"""The evaluated rows of one validation scheme: who was tested in which fold, what happened, and with what weight."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.evaluation.metrics import Floats
+from features.errors import BadInput
+from models.censoring import inverse_probability_weights
+
+NOT_RECORDED = "not recorded"
+PLACES = ("country", "centre", "network", "sex", "age_band")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one test fold, or some of them, with one learner's risks.
+
+    Attributes:
+        repeat, fold, group: which outer fold.
+        label: shape (n,), 1.0 where the event happened by the horizon.
+        risk: shape (n,).
+        weight: shape (n,), inverse probability of being uncensored; 0 where the label is unknown.
+        patient: shape (n,), the patient's position.
+        places: country, centre, network, sex and age band of each row, shape (n,) each.
+    """
+
+    repeat: int
+    fold: int
+    group: str
+    label: Floats
+    risk: Floats
+    weight: Floats
+    patient: NDArray[np.int64]
+    places: dict[str, NDArray[np.str_]]
+
+    def take(self, rows: NDArray[np.bool_]) -> "Part":
+        """Return some rows of the part."""
+        places = {name: values[rows] for name, values in self.places.items()}
+        arrays = (self.label[rows], self.risk[rows], self.weight[rows], self.patient[rows])
+        return Part(self.repeat, self.fold, self.group, *arrays, places)
+
+    @property
+    def events(self) -> int:
+        """Rows with the event by the horizon."""
+        return int(self.label.sum())
+
+    @property
+    def others(self) -> int:
+        """Rows known to be without the event at the horizon."""
+        return int(((self.label == 0) & (self.weight > 0)).sum())
+
+    def cell(self) -> tuple[int, int, int]:
+        """Return the patients, those with an event and those with a row without one: what disclosure rules look at."""
+        people = [self.patient, self.patient[self.label == 1], self.patient[self.label == 0]]
+        all_of, with_event, without = (len(np.unique(some)) for some in people)
+        return all_of, with_event, without
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One scheme's evaluated rows at one horizon.
+
+    Attributes:
+        scheme, kind: the scheme's name in the study, and its kind.
+        horizon: days; 0 for a label.
+        frame: one row per repeat and tested prediction, sorted by repeat, fold, position, number.
+        test_to_train: rows tested over rows trained on, mean over folds.
+    """
+
+    scheme: str
+    kind: str
+    horizon: float
+    frame: pl.DataFrame
+    test_to_train: float
+
+    def parts(self, risk: Floats) -> list[Part]:
+        """Return each outer fold's rows with the risks, shape (rows of `frame`,), of one learner."""
+        keys = self.frame.select("repeat", "fold", "group").unique(maintain_order=True)
+        repeat, fold = self.frame["repeat"].to_numpy(), self.frame["fold"].to_numpy()
+        whole = Part(
+            0,
+            0,
+            "",
+            self.frame["label"].to_numpy(),
+            risk,
+            self.frame["weight"].to_numpy(),
+            self.frame["position"].to_numpy(),
+            {name: self.frame[name].to_numpy().astype(np.str_) for name in PLACES},
+        )
+        parts = []
+        for r, f, group in keys.iter_rows():
+            part = whole.take((repeat == r) & (fold == f))
+            parts.append(Part(r, f, group, part.label, part.risk, part.weight, part.patient, part.places))
+        return parts
+
+
+def evaluated_sample(
+    rows: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    splits: pl.DataFrame,
+    *,
+    scheme: str,
+    kind: str,
+    horizon: float,
+    covariates: Sequence[str] = (),
+) -> Sample:
+    """Return what a scheme evaluates, with weights estimated in the evaluated population.
+
+    Random k-fold evaluates new patients of the same centres: censoring is estimated on all eligible rows.
+    Leave-centre-out and leave-country-out evaluate the left-out group: on its rows alone. With `covariates`, columns
+    of `rows`, censoring is estimated within each of their levels.
+
+    Args:
+        rows: schema Rows.
+        outcomes: schema Outcomes.
+        splits: schema Splits, this scheme's rows.
+        scheme: the scheme's name.
+        kind: stratified_kfold, leave_centre_out or leave_country_out.
+        horizon: days; 0 for a label.
+        covariates: columns that censoring may depend on.
+
+    Raises:
+        BadInput: a tested prediction is not eligible or not among the rows.
+    """
+    eligible = outcomes.filter(pl.col("excluded").is_null()).select("prediction_id", "cause", "time")
+    columns = ["prediction_id", "position", "number", *PLACES]
+    known = rows.select(columns).join(eligible, on="prediction_id", how="inner")
+    tested = splits.join(known, on="prediction_id", how="left").sort("repeat", "fold", "position", "number")
+    lost = tested["cause"].null_count()
+    if lost:
+        raise BadInput(
+            f"The splits of {scheme} test {lost} predictions that are not eligible or not assembled: they are from "
+            "another run. Run dvc repro."
+        )
+    if tested.is_empty():
+        raise BadInput(f"The splits hold no rows of {scheme}: they are from another run. Run dvc repro.")
+    tested = tested.with_columns(pl.col(PLACES).cast(pl.String).fill_null(NOT_RECORDED))
+    population = ("repeat",) if kind == "stratified_kfold" else ("repeat", "fold")
+    weighted = _with_labels(tested, horizon, (*population, *covariates))
+    return Sample(scheme, kind, horizon, weighted, _test_to_train(weighted))
+
+
+def weights_report(sample: Sample, covariates: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a reviewer needs to judge the weights: their population, the largest, and the effective n."""
+    first = sample.frame.filter(pl.col("repeat") == pl.col("repeat").min())
+    weight = first["weight"].to_numpy()
+    square = float((weight**2).sum())
+    whole = sample.kind == "stratified_kfold"
+    return {
+        "population": "all eligible predictions" if whole else "the predictions of each left-out group",
+        "covariates": list(covariates),
+        "largest_weight": float(weight.max()),
+        "effective_n": float(weight.sum()) ** 2 / square if square > 0 else 0.0,
+        "n": len(weight),
+        "unknown_status_share": float((weight == 0).mean()),
+    }
+
+
+def _with_labels(tested: pl.DataFrame, horizon: float, population: tuple[str, ...]) -> pl.DataFrame:
+    cause = tested["cause"].to_numpy().astype(np.int64)
+    if tested["time"].null_count() == tested.height:
+        label = (cause == 1).astype(np.float64)
+        return tested.with_columns(label=pl.Series(label), weight=pl.lit(1.0))
+    time = tested["time"].to_numpy().astype(np.float64)
+    strata = tested.select(pl.struct(population).rank("dense")).to_series().to_numpy()
+    weight = inverse_probability_weights(time, cause, horizon, strata)
+    label = ((cause == 1) & (time <= horizon)).astype(np.float64)
+    return tested.with_columns(label=pl.Series(label), weight=pl.Series(weight))
+
+
+def _test_to_train(frame: pl.DataFrame) -> float:
+    sizes = frame.group_by("repeat", "fold", maintain_order=True).len()["len"].to_numpy().astype(np.float64)
+    everybody = frame.height / frame["repeat"].n_unique()
+    rest = np.maximum(everybody - sizes, 1.0)
+    return float((sizes / rest).mean())
