@@ -1,0 +1,282 @@
+"""What one tracked run holds, read from result files alone: parameters, metrics, tags, note and permitted files."""
+
+import hashlib
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.run_note import note, reported
+from features.errors import BadInput
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")  # CWE-1236: a spreadsheet would run such a cell
+IDENTIFYING = ("patient_id", "prediction_id", "position", "sample_id")
+LONGEST_VALUE = 500
+_MODEL_FILE = re.compile(r"^[a-z0-9_]+\.(json|txt|ubj|npz|npy|skops)$")
+FIGURES = ("calibration", "decision", "groups", "shap", "dependence")
+PUBLIC_FIGURES = ("beeswarm",)  # row-level: one point per patient
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One outcome with one learner, and what the settings say of it.
+
+    Attributes:
+        outcome: its name.
+        learner: its name.
+        schemes: validation schemes by name, with their kinds.
+        parameters: settings worth comparing between runs, flat.
+        primary: scheme and metric declared beforehand, where this cell is the primary one.
+    """
+
+    outcome: str
+    learner: str
+    schemes: Mapping[str, str]
+    parameters: Mapping[str, str]
+    primary: tuple[str, str] | None
+
+    @property
+    def name(self) -> str:
+        """The cell's name, unique within a study."""
+        return f"{self.outcome} {self.learner}"
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """Everything of one run that is a function of the result files and settings.
+
+    Attributes:
+        cell: which cell.
+        results: SHA-256 of the cell's results.
+        card: SHA-256 of its card, which also changes with other cells of the outcome.
+        parameters: name to text.
+        metrics: legal name to value; interval bounds end in .lower and .upper.
+        tags: name to text.
+        note: Markdown.
+        files: path inside the run to its bytes.
+    """
+
+    cell: Cell
+    results: str
+    card: str
+    parameters: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    note: str
+    files: Mapping[str, bytes]
+
+
+def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> RunContents:
+    """Return what the run of one cell holds.
+
+    Args:
+        workspace: folder of the study's result files.
+        cell: which cell.
+        study: its name.
+        public: whether row-level figures may leave the workspace.
+
+    Raises:
+        BadInput: a result file is missing, or one may not leave the workspace.
+    """
+    train = workspace / "train" / cell.outcome / cell.learner
+    tables = _tables(workspace, cell)
+    final = json.loads(_bytes(train / "final.json"))
+    results = {
+        **{f"tables/{name}.csv": csv_bytes(frame) for name, frame in tables.items()},
+        "tables/metrics.json": _json_bytes(tables["metrics"]),
+        "certificate.json": _bytes(train / "certificate.json"),
+        "model/final.json": _bytes(train / "final.json"),
+        **{f"model/{path.name}": path.read_bytes() for path in sorted((train / "final").glob("*"))},
+        **_figures(workspace, cell, public=public),
+    }
+    cards = workspace / "cards" / cell.outcome
+    card = {
+        f"card/{cell.learner}.{kind}": _bytes(cards / f"{cell.learner}.{kind}") for kind in ("html", "md")
+    }
+    refuse_unlisted({*results, *card}, learner=cell.learner, public=public)
+    predictions = {"predictions": _bytes(train / "predictions.parquet")}
+    return RunContents(
+        cell=cell,
+        results=_digest({**results, **predictions}),
+        card=_digest(card),
+        parameters={**cell.parameters, **_final_parameters(final)},
+        metrics=metric_values(tables["metrics"], cell.schemes),
+        tags={
+            "study": study,
+            "outcome": cell.outcome,
+            "learner": cell.learner,
+            "primary": str(cell.primary is not None).lower(),
+            **_interval_tags(tables["metrics"]),
+        },
+        note=note(
+            reported(tables["metrics"], cell.schemes), tables["comparisons"], cell.learner, cell.primary
+        ),
+        files={**results, **card},
+    )
+
+
+def needed_files(workspace: Path, cell: Cell) -> list[Path]:
+    """Return the files without which a cell cannot be tracked."""
+    train, cards = workspace / "train" / cell.outcome / cell.learner, workspace / "cards" / cell.outcome
+    return [
+        *(
+            train / name
+            for name in ("final.json", "certificate.json", "predictions.parquet", "trials.parquet")
+        ),
+        *(
+            workspace / "compare" / cell.outcome / f"{name}.parquet"
+            for name in ("metrics", "comparisons", "curves")
+        ),
+        workspace / "explain" / cell.outcome / "shap.parquet",
+        *(cards / f"{cell.learner}.{kind}" for kind in ("html", "md")),
+    ]
+
+
+def metric_values(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> dict[str, float]:
+    """Return MLflow's metrics of one cell: scheme.metric, and scheme.group.metric for centres and countries.
+
+    Folds of a k-fold scheme and subgroups stay in the tables: a chart for each would bury the rest.
+    """
+    rows = reported(metrics, schemes).filter(pl.col("estimate").is_not_null())
+    horizons = rows["horizon"].n_unique()
+    values: dict[str, float] = {}
+    for row in rows.iter_rows(named=True):
+        parts = [row["scheme"], row["group"], row["metric"]]
+        parts.append("new_centre" if row["interval_kind"] == "prediction_interval" else None)
+        parts.append(f"cause_{row['cause']}" if row["cause"] != 1 else None)
+        parts.append(f"horizon_{row['horizon']:g}" if horizons > 1 else None)
+        name = _fresh(".".join(legal_name(part) for part in parts if part), values)
+        values[name] = row["estimate"]
+        bounds = {f"{name}.{bound}": row[bound] for bound in ("lower", "upper") if row[bound] is not None}
+        values.update(bounds)
+    return values
+
+
+def legal_name(text: str) -> str:
+    """Return text as a part of an MLflow metric name: ASCII letters, digits and underscores, at most 80 characters."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:80] or "unnamed"
+
+
+def csv_bytes(frame: pl.DataFrame) -> bytes:
+    """Return a frame as CSV whose text cells no spreadsheet takes for formulas; refuses identifying columns."""
+    found = [name for name in frame.columns if name in IDENTIFYING]
+    if found:
+        raise BadInput(
+            f"A table with the column {found[0]} may not leave the workspace; track aggregated tables."
+        )
+    texts = [name for name, dtype in frame.schema.items() if dtype in (pl.String, pl.Enum, pl.Categorical)]
+    escaped = frame.with_columns(
+        pl.when(
+            pl.any_horizontal(pl.col(name).cast(pl.String).str.starts_with(start) for start in FORMULA_STARTS)
+        )
+        .then(pl.lit("'") + pl.col(name).cast(pl.String))
+        .otherwise(pl.col(name).cast(pl.String))
+        .alias(name)
+        for name in texts
+    )
+    buffer = io.BytesIO()
+    escaped.write_csv(buffer)
+    return buffer.getvalue()
+
+
+def refuse_unlisted(names: set[str], *, learner: str, public: bool) -> None:
+    """Refuse any file that is not on the list of what may leave the workspace."""
+    figures = (*FIGURES, *PUBLIC_FIGURES) if public else FIGURES
+    allowed = {
+        "certificate.json",
+        "tables/metrics.json",
+        *(f"tables/{name}.csv" for name in ("metrics", "comparisons", "curves", "shap", "trials")),
+        *(f"figures/{learner}_{name}.svg" for name in figures),
+        *(f"card/{learner}.{kind}" for kind in ("html", "md")),
+    }
+    refused = sorted(
+        name
+        for name in names - allowed
+        if not (name.startswith("model/") and _MODEL_FILE.match(name.removeprefix("model/")))
+    )
+    if refused:
+        raise BadInput(
+            f"{refused[0]} is not on the list of files that may be tracked; nothing of it was logged."
+        )
+
+
+def _tables(workspace: Path, cell: Cell) -> dict[str, pl.DataFrame]:
+    compare, explain = workspace / "compare" / cell.outcome, workspace / "explain" / cell.outcome
+    own = pl.col("learner") == cell.learner
+    return {
+        "metrics": _frame(compare / "metrics.parquet").filter(own),
+        "comparisons": _frame(compare / "comparisons.parquet").filter(own),
+        "curves": _frame(compare / "curves.parquet").filter(own),
+        "shap": _frame(explain / "shap.parquet").filter(own),
+        "trials": _frame(workspace / "train" / cell.outcome / cell.learner / "trials.parquet"),
+    }
+
+
+def _figures(workspace: Path, cell: Cell, *, public: bool) -> dict[str, bytes]:
+    """Return the figures that there are: the base rate, for one, has no SHAP."""
+    names = (*FIGURES, *PUBLIC_FIGURES) if public else FIGURES
+    folders = [workspace / kind / cell.outcome / "figures" for kind in ("compare", "explain")]
+    paths = [folder / f"{cell.learner}_{name}.svg" for folder in folders for name in names]
+    return {f"figures/{path.name}": path.read_bytes() for path in paths if path.is_file()}
+
+
+def _final_parameters(final: Mapping[str, Any]) -> dict[str, str]:
+    chosen = {f"final.{key}": value for key, value in dict(final.get("parameters") or {}).items()}
+    counts = {
+        f"final.{key}": len(value) if isinstance(value, list) else value
+        for key, value in final.items()
+        if key in ("rows", "events", "columns")
+    }
+    return {key: shown(value) for key, value in {**chosen, **counts}.items()}
+
+
+def shown(value: object) -> str:
+    """Return a setting as short text."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def _interval_tags(metrics: pl.DataFrame) -> dict[str, str]:
+    combined = metrics.filter(
+        pl.col("group").is_null() & pl.col("fold").is_null() & pl.col("subgroup").is_null()
+    )
+    combined = combined.filter(pl.col("lower").is_not_null())
+    return {
+        f"intervals.{scheme}": ", ".join(sorted(set(frame["interval_kind"].cast(pl.String))))
+        for (scheme,), frame in combined.group_by("scheme", maintain_order=True)
+    }
+
+
+def _fresh(name: str, taken: Mapping[str, float]) -> str:
+    number, fresh = 2, name
+    while fresh in taken:
+        fresh, number = f"{name}_{number}", number + 1
+    return fresh
+
+
+def _json_bytes(frame: pl.DataFrame) -> bytes:
+    return json.dumps(
+        frame.to_dicts(), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1
+    ).encode()
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    lines = [f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in sorted(files.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise BadInput(f"{path} is not there: an earlier stage writes it. Run dvc repro.")
+    return path.read_bytes()
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    return pl.read_parquet(io.BytesIO(_bytes(path)))

@@ -1,0 +1,312 @@
+"""A view of result files in MLflow: one experiment per study, one run per cell; the only module that knows mlflow."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from experiments.run_contents import RunContents
+from features.errors import BadInput
+
+DEFAULT_FOLDER = Path("artifacts/mlflow")
+PREFIX = "psystrata."
+BATCH = 900  # MLflow takes 1,000 metrics and 100 parameters or tags at once
+SMALL_BATCH = 90
+SCHEMES_OF_SERVERS = ("http", "https")
+# Set before mlflow is imported: nothing is reported or looked up over the network, and a dead server is given up soon.
+QUIET: Mapping[str, str] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+PATIENCE: Mapping[str, str] = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Counts of one replay: runs added, runs that were there, runs whose card was renewed, runs superseded."""
+
+    added: int = 0
+    present: int = 0
+    renewed: int = 0
+    superseded: int = 0
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where results come from, taken when a run is first logged; empty where not known."""
+
+    commit: str = ""
+    lock: str = ""
+    data: str = ""
+
+
+def store_uri() -> str:
+    """Return MLFLOW_TRACKING_URI, or the study workspace's own SQLite file."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(DEFAULT_FOLDER / 'mlflow.db').as_posix()}"
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment in which MLflow neither reports nor looks up anything over the network."""
+    return {**PATIENCE, **os.environ, **QUIET}
+
+
+def replay(
+    contents: Sequence[RunContents],
+    *,
+    study: str,
+    title: str,
+    description: str,
+    provenance: Mapping[str, Provenance],
+    uri: str,
+) -> Logged:
+    """Log the runs that are missing from the store; a second time adds nothing.
+
+    A run is known by the hash of its cell's results. Where they changed, the new run is added and the old one kept and
+    tagged superseded; a changed card alone is renewed in place. A run counts as logged only once its last tag is
+    written: what an interrupted replay left is removed and logged again.
+
+    Args:
+        contents: one per cell, the primary first.
+        study: name of the experiment.
+        title: of the study.
+        description: Markdown note of the experiment.
+        provenance: by outcome.
+        uri: the store.
+
+    Raises:
+        BadInput: the store cannot be reached or used; result files are not touched.
+    """
+    os.environ.update(quiet_environment())
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = _client(uri)
+        experiment = _experiment(client, study, title, description, uri)
+        return _replay_into(client, experiment, contents, provenance)
+    except MlflowException as problem:
+        raise BadInput(
+            f"The MLflow store {without_password(uri)} cannot be used ({_first_line(problem)}). The results are whole; "
+            "start the server or unset MLFLOW_TRACKING_URI, then run: psystrata track"
+        ) from problem
+
+
+def provenance_of(workspace: Path, outcome: str) -> Provenance:
+    """Return commit, lock and data hashes as far as they are known now."""
+    data = [
+        workspace / "assembled" / "matrix.parquet",
+        workspace / "assembled" / "rows.parquet",
+        workspace / "outcomes" / outcome / "outcomes.parquet",
+    ]
+    hashes = [_file_hash(path) for path in data]
+    joined = hashlib.sha256(" ".join(hashes).encode()).hexdigest() if all(hashes) else ""
+    return Provenance(commit=_commit(), lock=_file_hash(Path("dvc.lock")), data=joined)
+
+
+def server_command(uri: str, port: int) -> list[str]:
+    """Return the command that shows a store of this machine on loopback, with one worker process."""
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", uri, "--default-artifact-root", _artifact_folder(uri).resolve().as_uri()),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--no-serve-artifacts", "--uvicorn-opts", "--log-level warning"),
+    ]
+
+
+def without_password(uri: str) -> str:
+    """Return a URI that can be printed."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _client(uri: str) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _experiment(client: Any, study: str, title: str, description: str, uri: str) -> str:
+    found = client.get_experiment_by_name(study)
+    served = urlsplit(uri).scheme in SCHEMES_OF_SERVERS
+    place = None if served else (_artifact_folder(uri) / study).resolve().as_uri()
+    if found is None:
+        identifier = str(client.create_experiment(study, artifact_location=place))
+    elif found.lifecycle_stage != "active":
+        raise BadInput(
+            f"The MLflow experiment {study} was deleted in {without_password(uri)}. Restore it there, or remove the store."
+        )
+    elif not served and found.artifact_location != place:
+        raise BadInput(
+            f"The MLflow store {without_password(uri)} was made in another folder and its files lie there. It is only a view: "
+            f"remove {DEFAULT_FOLDER} and run: psystrata track"
+        )
+    else:
+        identifier = str(found.experiment_id)
+    tags = {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.note.content": description,
+        f"{PREFIX}title": title,
+    }
+    known = {} if found is None else found.tags
+    for key, value in tags.items():
+        if known.get(key) != value:
+            client.set_experiment_tag(identifier, key, value)
+    return identifier
+
+
+def _artifact_folder(uri: str) -> Path:
+    path = uri.removeprefix("sqlite:///")
+    return (Path(path).parent if path != uri else DEFAULT_FOLDER) / "artifacts"
+
+
+def _replay_into(
+    client: Any, experiment: str, contents: Sequence[RunContents], provenance: Mapping[str, Provenance]
+) -> Logged:
+    known: dict[tuple[str, str], Any] = {}
+    for run in _runs(client, experiment):
+        tags = run.data.tags
+        if f"{PREFIX}cell" in tags and f"{PREFIX}results" not in tags:
+            client.delete_run(run.info.run_id)
+        elif f"{PREFIX}cell" in tags:
+            known[tags[f"{PREFIX}cell"], tags[f"{PREFIX}results"]] = run
+    added = present = renewed = 0
+    for item in reversed(contents):  # the primary last: MLflow lists the newest run first
+        run = known.get((item.cell.name, item.results))
+        if run is None:
+            _log_run(client, experiment, item, provenance[item.cell.outcome])
+            added += 1
+            continue
+        present += 1
+        if run.data.tags.get(f"{PREFIX}card") != item.card:
+            _log_files(client, run.info.run_id, item)
+            client.set_tag(run.info.run_id, f"{PREFIX}card", item.card)
+            renewed += 1
+    current = {(item.cell.name, item.results) for item in contents}
+    superseded = sum(_mark(client, run, superseded=key not in current) for key, run in known.items())
+    return Logged(added=added, present=present, renewed=renewed, superseded=superseded)
+
+
+def _runs(client: Any, experiment: str) -> list[Any]:
+    runs, token = [], None
+    while True:
+        page = client.search_runs([experiment], max_results=1000, page_token=token)
+        runs.extend(page)
+        token = page.token
+        if not token:
+            return runs
+
+
+def _log_run(client: Any, experiment: str, item: RunContents, provenance: Provenance) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.utils.time import get_current_time_millis
+
+    tags = {
+        "mlflow.user": "psystrata",  # MLflow would write the name of the computer's user
+        "mlflow.source.name": "psystrata track",
+        "mlflow.source.type": "LOCAL",
+        f"{PREFIX}cell": item.cell.name,
+    }
+    run = client.create_run(experiment, tags=tags, run_name=run_name(item))
+    identifier, now = run.info.run_id, get_current_time_millis()
+    metrics = [Metric(key, value, now, 0) for key, value in item.metrics.items()]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(identifier, metrics=metrics[start : start + BATCH])
+    parameters = [Param(key, value) for key, value in sorted(item.parameters.items())]
+    for start in range(0, len(parameters), SMALL_BATCH):
+        client.log_batch(identifier, params=parameters[start : start + SMALL_BATCH])
+    _log_dataset(client, identifier, item, provenance)
+    _log_files(client, identifier, item)
+    last = {
+        **item.tags,
+        **_provenance_tags(provenance),
+        "mlflow.note.content": item.note,
+        f"{PREFIX}superseded": "false",
+        f"{PREFIX}card": item.card,
+        f"{PREFIX}results": item.results,
+    }
+    client.log_batch(identifier, tags=[RunTag(key, value) for key, value in last.items()])
+    client.set_terminated(identifier)
+
+
+def run_name(item: RunContents) -> str:
+    """Return the run's name as the lists show it."""
+    return f"{item.cell.outcome} · {item.cell.learner}{' (primary)' if item.cell.primary else ''}"
+
+
+def _log_dataset(client: Any, run: str, item: RunContents, provenance: Provenance) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    if not provenance.data:
+        return
+    dataset = Dataset(
+        name=f"{item.tags['study']} {item.cell.outcome}",
+        digest=provenance.data[:16],
+        source_type="local",
+        source="assembled matrix, rows and outcomes; not logged",
+    )
+    client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "nested validation")])])
+
+
+def _log_files(client: Any, run: str, item: RunContents) -> None:
+    with tempfile.TemporaryDirectory(prefix="psystrata-") as folder:
+        for name, content in item.files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        client.log_artifacts(run, folder)
+
+
+def _mark(client: Any, run: Any, *, superseded: bool) -> bool:
+    """Tag a run as superseded or current; returns whether it became superseded now."""
+    was = run.data.tags.get(f"{PREFIX}superseded") == "true"
+    if was == superseded:
+        return False
+    client.set_tag(run.info.run_id, f"{PREFIX}superseded", str(superseded).lower())
+    name = run.info.run_name.removesuffix(" (superseded)")
+    client.set_tag(run.info.run_id, "mlflow.runName", f"{name} (superseded)" if superseded else name)
+    return superseded
+
+
+def _provenance_tags(provenance: Provenance) -> dict[str, str]:
+    tags = {
+        "data_sha256": provenance.data,
+        "dvc_lock_sha256": provenance.lock,
+        "git_commit": provenance.commit,
+        "mlflow.source.git.commit": provenance.commit,
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _commit() -> str:
+    """Return the commit checked out, or nothing where there is no git or no history."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    answer = subprocess.run(
+        [git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=20
+    )
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _first_line(problem: Exception) -> str:
+    text = str(problem).strip().splitlines()
+    return text[0][:160] if text else type(problem).__name__
