@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
@@ -38,7 +37,8 @@ def fit_base_rate(
     values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
 ) -> ConstantLogOdds:
     """Fit the weighted event rate: the Horvitz-Thompson estimate of the risk at the horizon."""
-    return ConstantLogOdds(float(logit(np.average(labels, weights=weights))))
+    rate = float(np.average(labels, weights=weights))
+    return ConstantLogOdds(float(np.log(rate) - np.log1p(-rate)))
 
 
 def load_base_rate(data: bytes) -> ConstantLogOdds:

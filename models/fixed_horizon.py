@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from models.errors import BadTarget
+from models.numeric import logistic
 from models.preprocessing import Preprocessor, require_columns
 from models.target import Target
 
@@ -135,7 +135,7 @@ class FixedHorizonLearner:
         risks = np.empty((X.height, 1, len(horizons)), dtype=np.float64)
         for place, horizon in enumerate(horizons):
             preprocessor, model = self._steps[self._horizons.index(horizon)]
-            risks[:, 0, place] = expit(model.log_odds(preprocessor.transform(X)))
+            risks[:, 0, place] = logistic(model.log_odds(preprocessor.transform(X)))
         return risks
 
     def explain(self, X: pl.DataFrame) -> tuple[Floats, Floats]:

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from models.errors import BadTarget
 from models.fixed_horizon import STATE_FILE, VERSION, read_state
@@ -58,7 +57,7 @@ class Mixture:
 
     def bic(self, points: Floats) -> float:
         """Return -2 log-likelihood + parameters * log(rows) (Schwarz 1978, doi 10.1214/aos/1176344136)."""
-        likelihood = logsumexp(self.log_joint(points), axis=1).sum()
+        likelihood = np.logaddexp.reduce(self.log_joint(points), axis=1).sum()
         return float(-2 * likelihood + self.free_parameters() * np.log(len(points)))
 
 
@@ -97,7 +96,7 @@ class GaussianMixtureClusterer:
     def predict_probability(self, X: pl.DataFrame) -> Floats:
         """Return the probability of each stratum, shape (rows, k); strata by falling size in training."""
         joint = self._fitted().log_joint(self._points(X))
-        return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)), dtype=np.float64)
+        return np.asarray(np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)), dtype=np.float64)
 
     def bic(self, X: pl.DataFrame) -> float:
         """Return the Bayesian information criterion on X; the smaller the better."""

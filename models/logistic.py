@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from models.errors import BadTarget
+from models.numeric import logistic
 
 Floats = NDArray[np.float64]
 
@@ -82,10 +82,11 @@ def fit_logistic(
     intercept, coefficients = 0.0, np.zeros(values.shape[1])
     scores = np.zeros(len(values))
     for _ in range(most_steps):
-        risk = expit(scores)
+        risk = logistic(scores)
         residual = problem.share * (risk - labels)
         gradient = residual @ values + problem.ridge * coefficients
-        if max(abs(residual.sum()), _violation(gradient, coefficients, problem.lasso)) <= tolerance:
+        violation = max(abs(residual.sum()), _violation(gradient, coefficients, problem.lasso))
+        if violation <= tolerance:
             return LinearLogOdds(float(intercept), coefficients)
         curvature = problem.share * np.maximum(risk * (1.0 - risk), 1e-6)
         total, offset = curvature.sum(), residual.sum()
@@ -94,7 +95,9 @@ def fit_logistic(
         gram[np.diag_indices_from(gram)] += problem.ridge
         # The intercept is eliminated from the quadratic model: it follows from the coefficients.
         linear = gradient - offset * means
-        step = _quadratic_step(gram, linear, coefficients, lasso=problem.lasso, tolerance=tolerance / 10)
+        step = _quadratic_step(
+            gram, linear, coefficients, lasso=problem.lasso, tolerance=max(tolerance / 10, violation / 20)
+        )
         shift = -offset / total - means @ step
         moves = shift + values @ step
         lasso_change = np.abs(coefficients + step).sum() - np.abs(coefficients).sum()

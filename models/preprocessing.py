@@ -98,13 +98,14 @@ class Preprocessor:
         """
         names = sorted(set(columns))
         require_columns(X, names)
-        number_names = [name for name in names if not is_category(X.schema[name])]
+        kinds = X.schema
+        number_names = [name for name in names if not is_category(kinds[name])]
         least = rarest if markers and not native_missing else X.height + 1
         numbers = _fit_numbers(number_names, _number_values(X, number_names), native_missing, least)
         categories = [
             column
             for name in names
-            if is_category(X.schema[name])
+            if is_category(kinds[name])
             and (column := _fit_category(X[name], rarest, most_levels)) is not None
         ]
         plain = cls(numbers=tuple(numbers), categories=tuple(categories))
@@ -186,7 +187,8 @@ def is_category(dtype: pl.DataType) -> bool:
 
 def require_columns(X: pl.DataFrame, names: Sequence[str]) -> None:
     """Refuse a frame that lacks a column."""
-    absent = [name for name in names if name not in X.columns]
+    present = set(X.columns)
+    absent = [name for name in names if name not in present]
     if absent:
         shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
         raise BadTarget(
@@ -196,8 +198,9 @@ def require_columns(X: pl.DataFrame, names: Sequence[str]) -> None:
 
 
 def _number_values(X: pl.DataFrame, names: Sequence[str]) -> Floats:
+    kinds = X.schema
     for name in names:
-        dtype = X.schema[name]
+        dtype = kinds[name]
         if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
             raise BadTarget(
                 f"The column {name} should hold numbers but is {dtype}; check the feature set that builds it."
