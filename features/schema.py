@@ -61,7 +61,7 @@ class Measurements(dy.Schema):
     time = dy.Float64(primary_key=True)
     replicate = dy.Int32(primary_key=True, min=0)
     available = dy.Float64(
-        nullable=False
+        nullable=False, allow_inf=True
     )  # time from which the value may be used; +inf for outcome variables
     visit = dy.String(nullable=True)
     stay_id = dy.String(nullable=True)
