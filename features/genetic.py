@@ -2,30 +2,37 @@
 
 A polygenic score is the sum over variants of the number of effect alleles a patient carries times a weight estimated
 elsewhere. The weights are frozen: nothing is chosen or fitted on the cohort, no frequency is taken from it, and a new
-patient's score is the same alone as in a batch. Scores are sums in the units of the scoring file; scaling, centring and
-adjustment for ancestry are fitted inside the fold, in models.
+patient's score is the same alone as in a batch. Scores stay in the units of the scoring file; scaling and adjustment
+for ancestry are fitted inside the fold, in models.
 
 Settings, under `feature_sets.genetic`:
 
     files: [genotypes/fr, genotypes/de]        # PLINK prefixes, relative to the study's source folder
-    scores: {schizophrenia: weights/scz.txt}   # score name: PGS Catalog scoring file
+    scores: {schizophrenia: weights/scz.txt}   # score name: PGS Catalog scoring file, plain or gzip
     minimum_match: 0.75                        # share of a score's variants that each genotype file must hold
     palindromic: drop                          # A/T and C/G variants: drop, or keep (taken as written)
+
+Each genotype file is matched to each score on its own, by chromosome, position and alleles, and the report counts by
+file and score what was matched, turned or left out, and how many variants all files share: a score that rests on
+different variants in two countries differs between them for no biological reason. Genome builds are not guessed: the
+harmonised positions of a scoring file are used where it has them, and a wrong build shows as a low match and is refused.
+On chromosome X men count as PLINK codes them (0 or 2), as in plink2; Y and MT are left out and counted. What happens to
+missing genotypes stands at `features.genetics.scoring.score_samples`.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from features.contract import BuiltFeatures, Tables
 from features.errors import BadInput
-from features.genetics.matching import PALINDROMIC_POLICIES, UNUSED, Match, match_variants
+from features.genetics.matching import UNUSED, Match, match_variants
 from features.genetics.plink import GenotypeFile, open_genotypes
 from features.genetics.scoring import score_samples
 from features.genetics.scoring_files import ScoringFile, read_scoring_file
+from features.genetics.settings import check_settings
 
 FEATURE_SET = "genetic"
 UNIT = "sum of weights"
@@ -58,7 +65,7 @@ def build(
     Raises:
         BadInput: settings or files cannot be used, or a score matches a file too little; every problem is listed.
     """
-    _check_settings(files, scores, minimum_match=minimum_match, palindromic=palindromic)
+    check_settings(files, scores, minimum_match=minimum_match, palindromic=palindromic)
     genotypes, scoring = _read_all(source, files, scores)
     matches = {
         file.name: [match_variants(score, file.variants, palindromic=palindromic) for score in scoring]
@@ -80,47 +87,13 @@ def build(
         "minimum_match": minimum_match,
         "palindromic": palindromic,
         "mapped_samples_in_no_file": mapped.height - samples.height,
-        "patients_with_several_samples": samples.height - patients.height,
+        "patients_with_several_samples": samples.filter(pl.col("patient_id").is_duplicated())[
+            "patient_id"
+        ].n_unique(),
         "predictions": frame.height,
         "predictions_with_a_score": frame.filter(pl.any_horizontal(pl.col(names).is_not_null())).height,
     }
     return BuiltFeatures(frame.select("prediction_id", *names), _describe(scoring), report)
-
-
-def _check_settings(
-    files: Sequence[str], scores: Mapping[str, str], *, minimum_match: float, palindromic: str
-) -> None:
-    problems = []
-    if isinstance(files, str) or not files:
-        problems.append("genetic: files must list at least one PLINK prefix, such as [genotypes/fr].")
-    elif len(set(files)) < len(files):
-        problems.append("genetic: files names the same PLINK prefix twice.")
-    if not scores:
-        problems.append("genetic: scores must name at least one scoring file.")
-    problems += [
-        f"genetic: the score name {name!r} may hold only a-z, 0-9 and _."
-        for name in scores
-        if not re.fullmatch("[a-z0-9_]+", name)
-    ]
-    problems += [
-        f"genetic: {path!r} must be a path inside the study's source folder, without '..' and not absolute."
-        for path in (*files, *scores.values())
-        if not _inside(path)
-    ]
-    if not 0 < minimum_match <= 1:
-        problems.append(f"genetic: minimum_match must be above 0 and at most 1, got: {minimum_match}.")
-    if palindromic not in PALINDROMIC_POLICIES:
-        problems.append(
-            f"genetic: palindromic must be one of {', '.join(PALINDROMIC_POLICIES)}, got: {palindromic}."
-        )
-    if problems:
-        raise BadInput(*problems)
-
-
-def _inside(path: str) -> bool:
-    posix, windows = PurePosixPath(path), PureWindowsPath(path)
-    absolute = posix.is_absolute() or bool(windows.anchor)
-    return bool(posix.name) and not absolute and ".." not in windows.parts
 
 
 def _read_all(

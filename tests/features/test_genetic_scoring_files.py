@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from features.errors import BadInput
 from features.genetics.scoring_files import ScoringFile, read_scoring_file
@@ -123,6 +125,27 @@ def test_refused(tmp_path: Path, content: str | bytes, expected: str) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"weights/score\.txt: the scoring file does not exist"):
         read_scoring_file(tmp_path / "none", name="x", shown="weights/score.txt")
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.binary(max_size=60).map(lambda tail: FILE.encode() + tail),
+        st.integers(0, len(FILE) - 1).map(lambda cut: FILE[:cut].encode()),
+        st.text('0123456789.-eE+\t\n\r"ACGTacgt,naif_', max_size=80).map(
+            lambda cells: f"{ROW}\n{cells}".encode()
+        ),
+    )
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    try:
+        score = read(tmp_path, content)
+    except BadInput as bad:
+        assert all(line.startswith("weights/score.txt: ") for line in bad.problems)  # noqa: PT017
+    else:
+        assert score.variants["weight"].is_finite().all()
+        assert score.variants["effect"].str.contains("^[ACGT]+$").all()
 
 
 @pytest.mark.real_data
