@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -38,14 +39,19 @@ def map_tasks(function: Callable[[T], R], tasks: Iterable[T], compute: Compute, 
     """Return function(task) for every task, in order; a bar with the time left where a terminal watches.
 
     Each task runs on one thread, so that results do not depend on the number of cores. Under "processes" the function
-    and its tasks are sent to workers and must be defined at module level.
+    and its tasks are sent to workers and must be defined at module level. A failed task or Ctrl-C stops the workers.
     """
     items = list(tasks)
     if compute.engine == "serial" or compute.workers == 1 or len(items) < 2:
         return list(_watched((_on_one_thread(function, item) for item in items), len(items), label))
     parallel = joblib.Parallel(n_jobs=min(compute.workers, len(items)), backend="loky", return_as="generator")
     results = parallel(joblib.delayed(_on_one_thread)(function, item) for item in items)
-    return list(_watched(results, len(items), label))
+    try:
+        return list(_watched(results, len(items), label))
+    except BaseException:
+        results.close()
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
 
 
 def _on_one_thread(function: Callable[[T], R], task: T) -> R:

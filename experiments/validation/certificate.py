@@ -11,13 +11,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
-from experiments.validation.procedure import CellData, FittedFold, Fold
+from experiments.validation.cell import CellData, FittedFold, Fold
 from models.target import Target
 
 Integers = NDArray[np.int64]
 PROVING_TRIALS = 2  # tuning trials repeated on scrambled test rows
 ROWS_ALONE = 5  # test rows predicted one by one
 ROUNDING = 1e-9  # a row alone and a row among others may take other paths through the linear algebra
+
+PLURALS = {"position": "patients", "centre": "centres", "country": "countries"}
 
 DISJOINT = "patients of fit and test are disjoint"
 REFIT = "scrambled test rows leave the fitted model unchanged"
@@ -82,18 +84,18 @@ def ids_disjoint(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
     """Check that no patient, and no centre or country that must stay whole, is both fitted and tested, at any level."""
     shared = []
     for column in ("position", *fold.whole):
-        label = "patients" if column == "position" else column
-        values = data.rows[column].to_numpy() if column == "position" else _codes(data.rows[column])
-        outer = len(np.intersect1d(values[fitted.train], values[fold.test]))
-        if outer:
-            shared.append(f"{outer} {label} in fit and test of the outer fold")
-        if column == "position" and len(fitted.inner):
-            cut = _cut(values[fitted.train], fitted.inner)
-            if cut:
-                shared.append(f"{cut} {label} cut by inner folds")
-    levels = "outer fold" + (" and all inner folds" if len(fitted.inner) else "")
-    held = ", ".join(["patients", *fold.whole])
-    detail = "; ".join(shared) or f"{held}: none shared, {levels}"
+        values = _codes(data.rows[column])
+        both = len(np.intersect1d(values[fitted.train], values[fold.test]))
+        if both:
+            shared.append(f"{both} {PLURALS[column]} in fit and test of the outer fold")
+    for column in ("position", *fitted.inner_whole) if len(fitted.inner) else ():
+        cut = _cut(_codes(data.rows[column])[fitted.train], fitted.inner)
+        if cut:
+            shared.append(f"{cut} {PLURALS[column]} cut by the inner folds")
+    held = [f"outer fold: {', '.join(PLURALS[name] for name in ('position', *fold.whole))}"]
+    if len(fitted.inner):
+        held.append(f"inner folds: {', '.join(PLURALS[name] for name in ('position', *fitted.inner_whole))}")
+    detail = "; ".join(shared) or f"none shared ({'; '.join(held)})"
     return Finding(DISJOINT, not shared, detail, fold.name)
 
 
@@ -202,4 +204,5 @@ def _cut(values: Integers, inner: Integers) -> int:
 
 
 def _codes(column: pl.Series) -> Integers:
-    return column.fill_null("").rank("dense").to_numpy().astype(np.int64)
+    filled = column if column.dtype.is_numeric() else column.fill_null("")
+    return filled.rank("dense").to_numpy().astype(np.int64)

@@ -12,6 +12,7 @@ import polars as pl
 
 from experiments.compute import Compute, map_tasks
 from experiments.seeds import seed_for
+from experiments.validation.cell import CellData, FittedFold, Fold, Procedure
 from experiments.validation.certificate import (
     Finding,
     fitted_on,
@@ -20,7 +21,7 @@ from experiments.validation.certificate import (
     summarise,
 )
 from experiments.validation.planted import catch_planted
-from experiments.validation.procedure import CellData, FittedFold, Fold, Procedure, fit_fold
+from experiments.validation.procedure import fit_fold
 from experiments.validation.proxies import refuse_proxies
 from experiments.validation.tuning import chosen
 from features.errors import BadInput
@@ -44,6 +45,7 @@ class CellResult:
         models: fitted files of each outer fold by the fold's name.
         final: fitted files of the model of all eligible rows.
         description: content of final.json.
+        journals: names of the tuning journals that the trials stand in.
     """
 
     predictions: pl.DataFrame
@@ -52,6 +54,7 @@ class CellResult:
     models: Mapping[str, Mapping[str, bytes]]
     final: Mapping[str, bytes]
     description: Mapping[str, Any]
+    journals: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class _Done:
     findings: Sequence[Finding]
     planted: Sequence[Mapping[str, Any]]
     fitted_on: Mapping[str, Any]
+    journal: str | None
 
 
 def validate_cell(
@@ -124,6 +128,7 @@ def validate_cell(
         models={one.fold.name: one.parts for one in outer},
         final=final.parts,
         description=_describe(data, final, procedure),
+        journals=frozenset(one.journal for one in done if one.journal is not None),
     )
 
 
@@ -172,6 +177,7 @@ def _run(task: _Task) -> _Done:
         findings=findings,
         planted=planted,
         fitted_on=fitted_on(data.rows, fitted.train),
+        journal=fitted.journal,
     )
 
 

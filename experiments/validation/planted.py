@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
+from experiments.validation.cell import CellData, FittedFold, Fold
 from experiments.validation.certificate import Fit, prove
 from experiments.validation.draws import deal_patients, patient_table
-from experiments.validation.procedure import CellData, FittedFold, Fold
 
 PATIENTS = 300  # about so many are enough to plant in
 EVENTS = 20  # and at least about so many patients with the event

@@ -1,142 +1,20 @@
 """The inner procedure: inner folds, tuning, and the refit on all training rows, for one outer fold or for everybody."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-import models
-from experiments.seeds import seed_for
-from experiments.validation.draws import (
-    Status,
-    balanced_groups,
-    centre_table,
-    deal_patients,
-    patient_table,
-)
+from experiments.validation.cell import CellData, FittedFold, Floats, Fold, Integers, Procedure
+from experiments.validation.draws import balanced_groups, centre_table, deal_patients, patient_table
+from experiments.validation.fingerprint import journal_fingerprint
 from experiments.validation.tuning import TrialRecord, chosen, tune
-from models.contract import LearnerKind
+from features.errors import BadInput
 from models.target import Target
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-FITTING_LIBRARIES = ("lightgbm", "numpy", "optuna", "polars", "scikit-learn", "scipy", "xgboost-cpu")
 SURE = 1e-7  # log loss treats risks nearer to 0 or 1 as this, so that one row cannot make it infinite
-
-
-@dataclass(frozen=True)
-class CellData:
-    """The eligible rows of one outcome in canonical order: who and where, predictors, target.
-
-    Attributes:
-        rows: at least prediction_id, position, country, centre.
-        X: feature columns alone, same order.
-        target: same order.
-    """
-
-    rows: pl.DataFrame
-    X: pl.DataFrame
-    target: Target
-
-    def take(self, index: Integers) -> "CellData":
-        """Return some rows by position, in that order."""
-        return CellData(rows=self.rows[index], X=self.X[index], target=self.target.rows(index))
-
-    def status(self) -> Status:
-        """Return what is known at the first horizon."""
-        return Status.at(self.target.time, self.target.cause, self.target.horizons[0])
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One outer fold; `test` holds row positions, and is empty for the final model.
-
-    Attributes:
-        whole: columns that no part of the fold may cut, in outer and inner folds: centre, country.
-    """
-
-    scheme: str
-    repeat: int
-    fold: int
-    test: Integers
-    whole: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The fold's name in file names and reports."""
-        return f"{self.scheme}_{self.repeat}_{self.fold}"
-
-    def train(self, rows: int) -> Integers:
-        """Return the positions of all other rows."""
-        return np.setdiff1d(np.arange(rows, dtype=np.int64), self.test)
-
-
-@dataclass(frozen=True)
-class Procedure:
-    """What is done in each training set, the same for every fold.
-
-    Attributes:
-        kind: the learner's kind.
-        kind_name: its name in the registry.
-        fixed: its parameters that are not tuned.
-        predictors: the columns it may use.
-        trials: finished tuning trials wanted.
-        inner_folds: folds that each trial is judged in.
-        seed: the study's.
-        names: outcome and learner, which together with the fold name every random draw.
-    """
-
-    kind: LearnerKind
-    kind_name: str
-    fixed: Mapping[str, Any]
-    predictors: tuple[str, ...]
-    trials: int
-    inner_folds: int
-    seed: int
-    names: tuple[str, ...]
-
-    def seed_for(self, purpose: str, fold: Fold, *more: int) -> int:
-        """Return the seed of one draw."""
-        return seed_for(self.seed, purpose, *self.names, fold.scheme, fold.repeat, fold.fold, *more)
-
-
-@dataclass(frozen=True)
-class FittedFold:
-    """What came out of one training set.
-
-    Attributes:
-        parts: the whole fitted state as named files.
-        predict: risks of rows, shape (rows, causes, horizons).
-        columns: the columns that the model uses.
-        parameters: what the model was built with.
-        records: tuning trials.
-        train: positions of the rows it was fitted on.
-        inner: inner fold of each of these, shape (train,); empty where nothing was tuned.
-    """
-
-    parts: Mapping[str, bytes]
-    predict: Callable[[pl.DataFrame], Floats]
-    columns: tuple[str, ...]
-    parameters: Mapping[str, Any]
-    records: Sequence[TrialRecord]
-    train: Integers
-    inner: Integers
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the names and bytes of all parts."""
-        digest = hashlib.sha256()
-        for name in sorted(self.parts):
-            digest.update(f"{name}\x1f{len(self.parts[name])}\x1f".encode())
-            digest.update(self.parts[name])
-        return digest.hexdigest()
 
 
 def fit_fold(
@@ -162,9 +40,13 @@ def fit_fold(
     part = data.take(train)
     records: list[TrialRecord] = []
     inner = np.empty(0, dtype=np.int64)
+    inner_whole: tuple[str, ...] = ()
+    journal: Path | None = None
     if parameters is None and procedure.kind.space is not None:
-        inner = inner_folds(part, fold, procedure)
-        records = _tune(part, inner, fold, procedure, trials=trials or procedure.trials, journals=journals)
+        inner, inner_whole = inner_folds(part, fold, procedure)
+        if journals is not None:
+            journal = journals / f"{fold.name}-{journal_fingerprint(part, inner, fold, procedure)}.log"
+        records = _tune(part, inner, fold, procedure, trials=trials or procedure.trials, journal=journal)
         parameters = chosen(records).parameters
     elif parameters is None:
         parameters = {**procedure.kind.defaults, **procedure.fixed}
@@ -179,14 +61,16 @@ def fit_fold(
         records=records,
         train=train,
         inner=inner,
+        inner_whole=inner_whole,
+        journal=None if journal is None else journal.name,
     )
 
 
-def inner_folds(part: CellData, fold: Fold, procedure: Procedure) -> Integers:
-    """Return the inner fold of each training row; patients stay whole, and centres where the outer fold keeps them.
+def inner_folds(part: CellData, fold: Fold, procedure: Procedure) -> tuple[Integers, tuple[str, ...]]:
+    """Return the inner fold of each training row, and what the inner folds keep whole beside patients.
 
-    Centres stay whole when at least as many as there are inner folds have both an event and a non-event; with fewer,
-    patients are dealt.
+    Where the outer fold keeps centres whole, so do the inner ones, when at least as many of them as
+    there are inner folds have both an event and a non-event; with fewer, patients are dealt.
     """
     patients = patient_table(part.rows, part.status())
     folds = procedure.inner_folds
@@ -195,10 +79,11 @@ def inner_folds(part: CellData, fold: Fold, procedure: Procedure) -> Integers:
         groups = balanced_groups(centres, folds)
         place = {name: number for number, group in enumerate(groups) for name in group}
         dealt = np.array([place[name] for name in patients["centre"]], dtype=np.int64)
+        whole: tuple[str, ...] = ("centre",)
     else:
-        dealt = deal_patients(patients, folds, procedure.seed_for("inner", fold))
+        dealt, whole = deal_patients(patients, folds, procedure.seed_for("inner", fold)), ()
     order = np.searchsorted(patients["position"].to_numpy(), part.rows["position"].to_numpy())
-    return np.asarray(dealt[order], dtype=np.int64)
+    return np.asarray(dealt[order], dtype=np.int64), whole
 
 
 def weighted_log_loss(risk: Floats, target: Target) -> float:
@@ -209,6 +94,11 @@ def weighted_log_loss(risk: Floats, target: Target) -> float:
     losses = []
     for place, horizon in enumerate(target.horizons):
         labels, weights = target.labels(horizon), target.weights(horizon)
+        if not weights.any():
+            raise BadInput(
+                "An inner fold has no row whose status is known at the horizon. Use fewer inner folds "
+                "(tuning.inner_folds), or a nearer horizon."
+            )
         safe = np.clip(risk[:, 0, place], SURE, 1 - SURE)
         loss = -np.where(labels == 1, np.log(safe), np.log1p(-safe))
         losses.append(float(np.average(loss, weights=weights)))
@@ -216,7 +106,7 @@ def weighted_log_loss(risk: Floats, target: Target) -> float:
 
 
 def _tune(
-    part: CellData, inner: Integers, fold: Fold, procedure: Procedure, *, trials: int, journals: Path | None
+    part: CellData, inner: Integers, fold: Fold, procedure: Procedure, *, trials: int, journal: Path | None
 ) -> list[TrialRecord]:
     pieces = [
         (part.take(np.flatnonzero(inner != k)), part.take(np.flatnonzero(inner == k)))
@@ -232,9 +122,6 @@ def _tune(
         ).fit(fitted.X, fitted.target)
         return weighted_log_loss(learner.predict_risk(judged.X, part.target.horizons), judged.target)
 
-    journal = None
-    if journals is not None:
-        journal = journals / f"{fold.name}-{journal_fingerprint(part, inner, fold, procedure)}.log"
     return tune(
         procedure.kind,
         loss,
@@ -244,47 +131,3 @@ def _tune(
         seed_of=lambda trial: procedure.seed_for("trial", fold, trial),
         journal=journal,
     )
-
-
-def journal_fingerprint(part: CellData, inner: Integers, fold: Fold, procedure: Procedure) -> str:
-    """Return 16 hex digits that change with the training rows, the settings, the seed, our code or a library.
-
-    The number of trials is left out: a longer search goes on from a shorter one.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(part.X.columns):
-        column = part.X[name]
-        digest.update(f"{name}\x1f{column.dtype}\x1f".encode())
-        digest.update(_column_bytes(column))
-    time = part.target.time
-    for values in (part.target.cause, np.empty(0) if time is None else time, inner):
-        digest.update(np.ascontiguousarray(values).tobytes())
-    settings = (
-        part.target.horizons,
-        sorted(procedure.fixed.items()),
-        procedure.predictors,
-        procedure.kind_name,
-        sorted(procedure.kind.defaults.items()),
-        procedure.seed_for("trial", fold),
-        _code(),
-    )
-    digest.update(repr(settings).encode())
-    return digest.hexdigest()[:16]
-
-
-def _column_bytes(column: pl.Series) -> bytes:
-    if column.dtype.is_numeric():
-        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy().tobytes()
-    return "\x1f".join("\x1e" if value is None else str(value) for value in column).encode()
-
-
-@cache
-def _code() -> str:
-    """Return a fingerprint of everything that decides a trial's score beside data and settings."""
-    digest = hashlib.sha256()
-    for folder in (Path(models.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder).as_posix().encode())
-            digest.update(path.read_bytes())
-    digest.update(repr([(name, version(name)) for name in FITTING_LIBRARIES]).encode())
-    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Stage: nested validation, the final model and the leakage certificate of one outcome and learner."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,8 @@ import polars as pl
 
 from experiments.compute import Compute
 from experiments.results import Predictions, Splits, Trials
+from experiments.validation.cell import CellData, Procedure
 from experiments.validation.nested import CellResult, validate_cell
-from experiments.validation.procedure import CellData, Procedure
 from experiments.validation.splits import eligible_rows
 from features.errors import BadInput
 from features.schema import ColumnDescriptions, Outcomes, Rows
@@ -80,6 +80,7 @@ def run(
         compute=Compute(engine=study.compute.engine, workers=study.compute.workers),
     )
     write_result(result, out)
+    remove_stale_journals(place, result.journals)
 
 
 def choose_predictors(
@@ -129,3 +130,10 @@ def write_result(result: CellResult, out: Path) -> None:
         for part, content in result.final.items():
             write_bytes(content, folder / "final" / part)
         write_json(result.description, folder / "final.json")
+
+
+def remove_stale_journals(folder: Path, current: Set[str]) -> None:
+    """Remove journals of other data, settings or code: nothing resumes from them any more."""
+    for journal in sorted(folder.glob("*.log")) if folder.is_dir() else []:
+        if journal.name not in current:
+            journal.unlink()
