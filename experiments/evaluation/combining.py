@@ -135,9 +135,10 @@ def resampled(part: Part, names: Sequence[str], resamples: int, seed: int) -> di
     """
     found: dict[str, list[Floats]] = {name: [] for name in names}
     rows = max(1, CHUNK // max(1, len(part.label)))
-    drawn = patient_multiplicities(part.patient, resamples, seed)
+    generator = np.random.default_rng(seed)
     for start in range(0, resamples, rows):
-        weight = drawn[start : start + rows] * part.weight
+        drawn = patient_multiplicities(part.patient, min(rows, resamples - start), generator)
+        weight = drawn * part.weight
         for name in names:
             found[name].append(MEASURES[name](part.label, part.risk, weight))
     return {name: np.concatenate(pieces) for name, pieces in found.items()}

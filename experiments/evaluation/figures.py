@@ -83,7 +83,7 @@ def groups_figure(metrics: pl.DataFrame, schemes: Sequence[str]) -> Any:
         _draw_line(axes, float(height), row)
     axes.axvline(0.5, color=PALETTE["grey"], linestyle="--", linewidth=1)
     axes.set_yticks(heights, shortened([label for label, _ in lines]))
-    axes.set_xlabel("AUROC (diamond: combined; bar: 95 % interval; thin bar: prediction interval)")
+    axes.set_xlabel("AUROC\ndiamond: combined; bar: 95 % interval; thin bar: where a new centre is expected")
     axes.grid(axis="y", visible=False)
     return figure
 

@@ -123,13 +123,16 @@ def percentile_interval(resampled: Floats) -> tuple[float, float] | None:
     return float(lower), float(upper)
 
 
-def patient_multiplicities(patient: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.float64]:
+def patient_multiplicities(
+    patient: NDArray[np.int64], resamples: int, generator: np.random.Generator
+) -> Floats:
     """Return how often each row stands in each bootstrap resample of whole patients, shape (resamples, rows)."""
     _, place = np.unique(patient, return_inverse=True)
     people = int(place.max()) + 1
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(people, np.full(people, 1 / people), size=resamples)
-    return np.asarray(drawn[:, place], dtype=np.float64)
+    drawn = generator.integers(people, size=(resamples, people))
+    drawn += np.arange(resamples)[:, None] * people
+    counts = np.bincount(drawn.ravel(), minlength=resamples * people).reshape(resamples, people)
+    return np.asarray(counts[:, place], dtype=np.float64)
 
 
 def _reml(effects: Floats, variances: Floats) -> float:
