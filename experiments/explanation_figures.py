@@ -101,7 +101,7 @@ def dependence(folds: Sequence[FoldExplanation], column: str, *, least_patients:
         )
     frame = frame.with_columns(group=pl.Series(_value_groups(frame, least_patients), dtype=pl.Int64))
     return (
-        frame.group_by("group")
+        frame.group_by("group", maintain_order=True)
         .agg(
             value=pl.col("value").cast(pl.Float64).mean(),
             contribution=pl.col("contribution").mean(),
@@ -148,7 +148,7 @@ def draw_beeswarm(folds: Sequence[FoldExplanation], summary: pl.DataFrame, title
 def _value_groups(frame: pl.DataFrame, least_patients: int) -> list[int]:
     """Return each row's group: fifths of the distinct values' cumulative share, joined upwards until large enough."""
     levels = (
-        frame.group_by("value").agg(rows=pl.len(), patients=pl.col("patient").unique()).sort("value")
+        frame.group_by("value", maintain_order=True).agg(rows=pl.len(), patients=pl.col("patient").unique()).sort("value")
         if not frame.is_empty()
         else frame.select("value")
     )

@@ -59,7 +59,7 @@ def _number(column: pl.Series, strata: Integers) -> pl.DataFrame:
     frame = pl.DataFrame({"stratum": strata, "value": column.cast(pl.Float64).fill_nan(None)})
     mean, spread = frame["value"].mean(), frame["value"].std(ddof=0)
     return _finished(
-        frame.group_by("stratum").agg(n=pl.col("value").count().cast(pl.Int64), mean=pl.col("value").mean()),
+        frame.group_by("stratum", maintain_order=True).agg(n=pl.col("value").count().cast(pl.Int64), mean=pl.col("value").mean()),
         column.name,
         "",
         float(mean) if isinstance(mean, (int, float)) else 0.0,
@@ -73,7 +73,7 @@ def _category(column: pl.Series, strata: Integers) -> pl.DataFrame:
     for level in frame["value"].unique().sort():
         at_level = frame.with_columns(hit=pl.col("value") == level)
         share = float(at_level["hit"].sum()) / len(at_level)
-        counted = at_level.group_by("stratum").agg(
+        counted = at_level.group_by("stratum", maintain_order=True).agg(
             n=pl.col("hit").sum().cast(pl.Int64), mean=pl.col("hit").cast(pl.Float64).mean()
         )
         frames.append(_finished(counted, column.name, str(level), share, float(np.sqrt(share * (1 - share)))))
