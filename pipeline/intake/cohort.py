@@ -1,0 +1,270 @@
+"""From declared sources to canonical tables: who is admitted, then each table, then what must agree between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from features.schema import TABLES, Events, Genotypes, Medications, Stays, Visits
+from pipeline.intake.admission import Admitted, Usable, admit
+from pipeline.intake.columns import TimeKind, declared_badly
+from pipeline.intake.containers import Folder
+from pipeline.intake.headers import Mapped, map_columns
+from pipeline.intake.ledger import ROW, Intake, Ledger
+from pipeline.intake.loading import Loaded, load
+from pipeline.intake.measurements import Values, assemble, read_heads, read_values
+from pipeline.intake.patients import (
+    PATIENT_COLUMNS,
+    canonical,
+    number_stays,
+    rows_kept,
+    with_age,
+    with_positions,
+)
+from pipeline.intake.plausibility import lives, ordered, possible, undecided_deaths
+from pipeline.intake.rows import (
+    PATIENT,
+    dtypes,
+    first_of_patient,
+    join_sources,
+    read_rows,
+    set_aside,
+    without_duplicates,
+)
+from pipeline.intake.summary import describe_variables, warn_of_variables
+from pipeline.settings.cohort import Source, Variable
+
+KEYS: dict[str, list[str]] = {
+    "patients": [PATIENT],
+    "visits": [PATIENT, "visit"],
+    "stays": [PATIENT, "stay_id"],
+    "events": [PATIENT, "time", "kind"],
+    "medications": [PATIENT, "atc", "start"],
+    "genotypes": ["sample_id"],
+}
+SCHEMAS = {
+    "visits": Visits,
+    "stays": Stays,
+    "events": Events,
+    "medications": Medications,
+    "genotypes": Genotypes,
+}
+DATED = {
+    "visits": ("time",),
+    "stays": ("admission", "discharge"),
+    "events": ("time",),
+    "medications": ("start",),
+    "genotypes": (),
+}
+HALF_A_RANK = 0.5
+ATC = r"^[A-Z][0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?$"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cohort format makes of a study's settings: sources to read and a complete dictionary."""
+
+    sources: Sequence[Source]
+    dictionary: Mapping[str, Variable]
+    time: TimeKind
+    extract_date: date | None
+    folder: Folder
+
+
+@dataclass
+class _State:
+    plan: Plan
+    ledger: Ledger
+    usable: Usable
+    admitted: Admitted
+    kept: dict[str, set[int]] = field(default_factory=dict)
+
+    def of(self, table: str) -> list[tuple[Loaded, Mapped, pl.DataFrame]]:
+        return [
+            (loaded, mapped, self.admitted.rows[name])
+            for name, (loaded, mapped) in self.usable.items()
+            if loaded.source.table == table
+        ]
+
+
+def build(plan: Plan, *, per_patient: bool, key: bytes, seed: int, ledger: Ledger) -> Intake | None:
+    """Build the canonical tables; everything found goes into the ledger.
+
+    Returns:
+        the intake, or None where a problem was refused: then no table can be trusted.
+    """
+    usable, whole = _usable(plan, ledger)
+    admitted = admit(
+        usable, per_patient=per_patient, whole=whole, key=key, seed=seed, time=plan.time, ledger=ledger
+    )
+    if whole and not admitted.ranks and not ledger.refused:
+        ledger.refuse(
+            "the cohort", "no patient remains after withdrawals and consent", "Check consent's codes"
+        )
+    state = _State(plan, ledger, usable, admitted)
+    patients = _patients(state)
+    tables = {name: _simple(state, name, patients) for name in SCHEMAS}
+    life = lives(patients, tables["events"], plan.time)
+    for name, columns in DATED.items():
+        tables[name] = possible(tables[name], life, columns, extract=plan.extract_date, ledger=ledger)
+    tables["stays"] = ordered(tables["stays"], "admission", "discharge", ledger)
+    tables["medications"] = ordered(tables["medications"], "start", "stop", ledger)
+    measured = _measured(state, tables, patients, life)
+    if ledger.refused:
+        return None
+    return _finished(state, {**tables, "patients": patients, "measurements": measured})
+
+
+def _usable(plan: Plan, ledger: Ledger) -> tuple[Usable, bool]:
+    usable, whole = {}, True
+    if not any(source.table == "patients" for source in plan.sources):
+        ledger.refuse("study.yaml", "no source feeds the patients table", "Declare one under cohort.sources")
+    for source in plan.sources:
+        loaded = load(source, plan.folder, ledger)
+        mapped = None if loaded is None else map_columns(loaded, ledger)
+        good = loaded is not None and not declared_badly(loaded, plan.time, ledger)
+        if loaded is None or mapped is None or not good or PATIENT not in mapped.columns:
+            whole &= source.table not in ("patients", "withdrawals")
+            continue
+        usable[source.name] = (loaded, mapped)
+    return usable, whole and any(loaded.source.table == "patients" for loaded, _ in usable.values())
+
+
+def _patients(state: _State) -> pl.DataFrame:
+    """Read the patients; those whose rows conflict are set aside, and with them all that belongs to them."""
+    frames = []
+    for loaded, mapped, rows in state.of("patients"):
+        frame = read_rows(loaded, mapped, rows, time=state.plan.time, ledger=state.ledger)
+        frames.append(first_of_patient(loaded, mapped, rows, frame, state.ledger))
+    return without_duplicates(join_sources(frames, PATIENT_COLUMNS), KEYS["patients"], state.ledger)
+
+
+def _simple(state: _State, name: str, patients: pl.DataFrame) -> pl.DataFrame:
+    columns = {column: dtype for column, dtype in dtypes(SCHEMAS[name]).items() if column != PATIENT}
+    if name == "stays":
+        columns["order"] = pl.Float64()
+    frames = [
+        read_rows(loaded, mapped, rows, time=state.plan.time, ledger=state.ledger)
+        for loaded, mapped, rows in state.of(name)
+    ]
+    frame = _of_known_patients(join_sources(frames, columns), patients, state)
+    if name == "stays":
+        frame = _placed(frame, state.ledger)
+    if name == "medications":
+        wrong = ~pl.col("atc").str.contains(ATC)
+        set_aside(frame.filter(wrong), "not an ATC code", "Correct the code", state.ledger, "atc")
+        frame = frame.filter(~wrong)
+    frame = without_duplicates(frame, KEYS[name], state.ledger)
+    return undecided_deaths(frame, state.ledger) if name == "events" else frame
+
+
+def _placed(stays: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
+    """Where only an order is known, discharge is the rank and admission half a rank before."""
+    placed = stays.with_columns(
+        pl.coalesce("admission", pl.col("order") - HALF_A_RANK).alias("admission"),
+        pl.coalesce("discharge", "order").alias("discharge"),
+    ).drop("order")
+    nowhere = pl.col("admission").is_null()
+    set_aside(placed.filter(nowhere), "no usable admission", "Fill it in at the source", ledger, "admission")
+    return placed.filter(~nowhere)
+
+
+def _of_known_patients(frame: pl.DataFrame, patients: pl.DataFrame, state: _State) -> pl.DataFrame:
+    known = frame.join(patients.select(PATIENT), on=PATIENT, how="semi", maintain_order="left")
+    orphans = frame.join(patients.select(PATIENT), on=PATIENT, how="anti", maintain_order="left")
+    if state.of("patients"):
+        set_aside(
+            orphans, "the patient's own row was set aside", "Mend the patient's row", state.ledger, PATIENT
+        )
+    return known
+
+
+def _measured(
+    state: _State, tables: Mapping[str, pl.DataFrame], patients: pl.DataFrame, life: pl.DataFrame
+) -> pl.DataFrame:
+    plan, ledger = state.plan, state.ledger
+    sources = {}
+    for loaded, mapped, rows in state.of("measurements"):
+        heads = read_heads(loaded, mapped, rows, time=plan.time, ledger=ledger)
+        heads = _of_known_patients(heads, patients, state)
+        heads = possible(
+            _linked(heads, tables, ledger), life, ("time",), extract=plan.extract_date, ledger=ledger
+        )
+        usable = rows.join(heads.select(ROW), on=ROW, how="semi", maintain_order="left")
+        values = read_values(loaded, mapped, usable, dictionary=plan.dictionary, ledger=ledger)
+        holding = set().union(*[set(found.get_column(ROW).to_list()) for found in values.values()])
+        without = usable.filter(~pl.col(ROW).is_in(sorted(holding))).get_column(ROW)
+        ledger.exclude(loaded.source.name, without, "no value")
+        sources[loaded.source.name] = Values(heads, values)
+    return assemble(sources, dictionary=plan.dictionary, time=plan.time, ledger=ledger)
+
+
+def _linked(heads: pl.DataFrame, tables: Mapping[str, pl.DataFrame], ledger: Ledger) -> pl.DataFrame:
+    """Find the visit and stay that a measurement names; without a time of its own it takes theirs."""
+    visits = tables["visits"].select(PATIENT, "visit", pl.col("time").alias("__visit"))
+    stays = tables["stays"].select(PATIENT, "stay_id", pl.col("admission").alias("__stay"))
+    linked = heads.join(visits, on=[PATIENT, "visit"], how="left", maintain_order="left").join(
+        stays, on=[PATIENT, "stay_id"], how="left", maintain_order="left"
+    )
+    for name, found in (("visit", "__visit"), ("stay_id", "__stay")):
+        lost = pl.col(name).is_not_null() & pl.col(found).is_null()
+        set_aside(
+            linked.filter(lost), f"its {name} is not among the patient's", "Deliver it too", ledger, name
+        )
+        linked = linked.filter(~lost)
+    linked = linked.with_columns(pl.coalesce("time", "__visit", "__stay").alias("time")).drop(
+        "__visit", "__stay"
+    )
+    timeless = pl.col("time").is_null()
+    set_aside(linked.filter(timeless), "no time of measurement", "Fill it in at the source", ledger, "time")
+    return linked.filter(~timeless)
+
+
+def _finished(state: _State, tables: dict[str, pl.DataFrame]) -> Intake:
+    for name in TABLES:
+        rows_kept(tables[name], state.kept)
+    state.kept.update(state.admitted.kept_withdrawals)
+    begin = "admission" if tables["visits"].is_empty() else "time"
+    baseline = (
+        tables["stays" if begin == "admission" else "visits"]
+        .group_by(PATIENT)
+        .agg(pl.col(begin).min().alias("baseline"))
+    )
+    patients = with_positions(with_age(tables["patients"], baseline, state.plan.time), state.admitted.ranks)
+    places = patients.select(PATIENT, "position")
+    numbered = number_stays(tables["stays"], places)
+    renamed = numbered.select(PATIENT, "stay_id", "__stay")
+    measured = tables["measurements"].join(
+        renamed, on=[PATIENT, "stay_id"], how="left", maintain_order="left"
+    )
+    tables = {
+        **tables,
+        "patients": patients,
+        "stays": numbered.with_columns(pl.col("__stay").alias("stay_id")),
+        "measurements": measured.with_columns(pl.col("__stay").alias("stay_id")),
+    }
+    finished = {name: canonical(name, tables[name], places) for name in TABLES}
+    described = describe_variables(finished["measurements"], state.plan.dictionary)
+    warn_of_variables(described, state.ledger)
+    return Intake(
+        finished, state.ledger.quarantined(), _flow(state, patients.height), _report(state, described)
+    )
+
+
+def _flow(state: _State, remaining: int) -> dict[str, Any]:
+    before = state.admitted.steps[-1]["patients"]
+    last = {
+        "step": "without conflicting rows",
+        "patients": remaining,
+        "removed": int(str(before)) - remaining,
+    }
+    return {
+        "files": state.ledger.flow_of_files(state.kept),
+        "patients": [*state.admitted.steps, last],
+    }
+
+
+def _report(state: _State, described: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"problems": [problem.as_json() for problem in state.ledger.problems], "variables": described}

@@ -1,0 +1,143 @@
+"""The bytes of a source file: safe paths, members of zip archives, checksums."""
+
+import hashlib
+import os
+import stat
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+LARGEST_FILE = 4_000_000_000  # bytes, unpacked
+LARGEST_RATIO = 100  # unpacked to packed: text packs about tenfold
+MOST_MEMBERS = 10_000
+_BLOCK = 1 << 20
+
+
+class Unusable(Exception):
+    """A file that cannot be taken; carries what was found and what to do."""
+
+    def __init__(self, rule: str, action: str, row: int | None = None) -> None:
+        self.rule, self.action, self.row = rule, action, row
+        super().__init__(rule)
+
+
+@dataclass
+class Folder:
+    """A study's source folder; each file is read and hashed once."""
+
+    root: Path
+    _contents: dict[str, bytes] = field(default_factory=dict)
+
+    def read(self, path: str, sha256: str | None = None) -> bytes:
+        """Return a file's bytes; `archive.zip!member` names a member of a zip.
+
+        Raises:
+            Unusable: the path leaves the folder or is a link, the file is missing, not readable, changed or unsafe.
+        """
+        if path not in self._contents:
+            outer, sign, member = path.partition("!")
+            place = self._safe(outer)
+            self._contents[path] = _member(place, member) if sign else _bytes(place)
+        content = self._contents[path]
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256.lower():
+            raise Unusable(
+                "the file is not the one whose sha256 the study declares",
+                "Fetch the declared file again, or declare the new sha256 after checking it",
+            )
+        return content
+
+    def digest(self, path: str) -> str:
+        """Return the SHA-256 of a file that was read."""
+        return hashlib.sha256(self._contents[path]).hexdigest()
+
+    def _safe(self, path: str) -> Path:
+        parts = PurePosixPath(path).parts
+        if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+            raise Unusable(
+                "the path is absolute or leaves the study's source folder",
+                "Put the file into the source folder and name it relative to that folder",
+            )
+        place = self.root
+        for part in parts:
+            place = place / part
+            if place.is_symlink():
+                raise Unusable("the path goes through a link", "Put the file itself into the source folder")
+        return place
+
+
+def _bytes(place: Path) -> bytes:
+    try:
+        status = place.stat()
+    except FileNotFoundError:
+        raise Unusable(
+            "the file is missing", "Put it there, or remove the source from the study file"
+        ) from None
+    except OSError:
+        raise Unusable("the file cannot be reached", "Check the path and its permissions") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise Unusable("this is no ordinary file", "Name a file, not a folder or a device")
+    if status.st_size > LARGEST_FILE:
+        raise Unusable(f"the file is larger than {LARGEST_FILE:,} bytes", "Split it into several sources")
+    if not os.access(place, os.R_OK):
+        raise Unusable("the file may not be read", "Give yourself permission to read it")
+    try:
+        with place.open("rb") as stream:
+            return stream.read()
+    except PermissionError:
+        raise Unusable("the file may not be read", "Give yourself permission to read it") from None
+
+
+def _member(place: Path, member: str) -> bytes:
+    _bytes_exist(place)
+    try:
+        with zipfile.ZipFile(place) as archive:
+            entries = archive.infolist()
+            _check_archive(entries)
+            found = [entry for entry in entries if entry.filename == member and not entry.is_dir()]
+            if len(found) != 1:
+                raise Unusable(
+                    "the archive holds no such member"
+                    if not found
+                    else "the archive holds this member twice",
+                    "Name a member as `unzip -l` lists it",
+                )
+            return _unpacked(archive, found[0])
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError):
+        raise Unusable("the archive is damaged or no zip file", "Fetch it again") from None
+
+
+def _bytes_exist(place: Path) -> None:
+    if not place.is_file():
+        raise Unusable("the archive is missing", "Put it there, or remove the source from the study file")
+    if not os.access(place, os.R_OK):
+        raise Unusable("the archive may not be read", "Give yourself permission to read it")
+
+
+def _check_archive(entries: list[zipfile.ZipInfo]) -> None:
+    if len(entries) > MOST_MEMBERS:
+        raise Unusable(
+            f"the archive holds more than {MOST_MEMBERS:,} files", "Pack only what the study needs"
+        )
+    for entry in entries:
+        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        linked = stat.S_ISLNK(entry.external_attr >> 16)
+        if path.is_absolute() or ".." in path.parts or linked:
+            raise Unusable("the archive holds a link or a path that leaves it", "Pack it again without them")
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    if entry.flag_bits & 1:
+        raise Unusable("the archive is locked with a password", "Unlock it in a safe place and pack it again")
+    if (
+        entry.file_size > LARGEST_FILE
+        or entry.file_size > LARGEST_RATIO * max(entry.compress_size, 1) + _BLOCK
+    ):
+        raise Unusable(
+            f"the member unpacks to more than {LARGEST_RATIO} times its packed size",
+            "Unpack it by hand, check it, and name the file itself",
+        )
+    with archive.open(entry) as stream:  # the declared size may lie: never read more than it says
+        content = stream.read(entry.file_size + 1)
+    if len(content) != entry.file_size:
+        raise Unusable("the member is not as large as the archive says", "Fetch the archive again")
+    return content

@@ -1,0 +1,125 @@
+"""A source's rows as columns of text, whatever the file format."""
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from pipeline.intake.containers import Folder, Unusable
+from pipeline.intake.ledger import ROW, Ledger
+from pipeline.intake.text import LONGEST_CELL, MOST_COLUMNS, TextRows, header_only, read_text
+from pipeline.settings.cohort import Source
+
+Typed = Literal["text", "number", "date", "boolean"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The rows of one source.
+
+    Attributes:
+        source: its settings.
+        frame: ROW and the file's columns, all text; null only where a Parquet file holds null.
+        typed: what a Parquet column held before it became text.
+        many_lines: rows with a line break inside a cell.
+    """
+
+    source: Source
+    frame: pl.DataFrame
+    typed: dict[str, Typed]
+    many_lines: pl.Series
+
+    @property
+    def header(self) -> list[str]:
+        """The file's column names."""
+        return [name for name in self.frame.columns if name != ROW]
+
+
+def load(source: Source, folder: Folder, ledger: Ledger) -> Loaded | None:
+    """Read a source and open its account; a file that cannot be used is noted as refused and gives None."""
+    try:
+        content = folder.read(source.path, source.sha256)
+        if source.path.lower().endswith((".parquet", ".pq")):
+            loaded, blank = _parquet(source, content), 0
+        else:
+            rows = _text(source, content, ledger)
+            loaded, blank = Loaded(source, rows.frame, {}, rows.many_lines), rows.blank
+        _check_cells(loaded)
+    except Unusable as problem:
+        rows_at = None if problem.row is None else pl.Series([problem.row], dtype=pl.Int64)
+        ledger.refuse(source.path, problem.rule, problem.action, rows=rows_at)
+        return None
+    ledger.open_account(source.name, source.path, source.table, loaded.frame.height + blank, blank)
+    return loaded
+
+
+def _text(source: Source, content: bytes, ledger: Ledger) -> TextRows:
+    if source.may_be_empty:
+        empty = header_only(content, source.path, dialect=source.dialect, ledger=ledger)
+        if empty is not None:
+            return empty
+    return read_text(content, source.path, dialect=source.dialect, ledger=ledger)
+
+
+def _parquet(source: Source, content: bytes) -> Loaded:
+    if content[:4] != b"PAR1" or content[-4:] != b"PAR1":
+        raise Unusable(
+            "this is no whole Parquet file: it was cut short or is of another kind", "Deliver it again"
+        )
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
+        raise Unusable("the Parquet file is damaged", "Deliver it again") from None
+    if frame.is_empty() and not source.may_be_empty:
+        raise Unusable("the file holds no row", "Deliver the rows, or declare may_be_empty: true")
+    if frame.width > MOST_COLUMNS:
+        raise Unusable(f"more than {MOST_COLUMNS:,} columns", "Deliver only the columns that the study needs")
+    kinds: dict[str, Typed] = {name: _typed(dtype) for name, dtype in frame.schema.items()}
+    columns = [
+        pl.Series(ROW, range(1, frame.height + 1), dtype=pl.Int64),
+        *[_as_text(frame.get_column(name), kind) for name, kind in kinds.items()],
+    ]
+    return Loaded(source, pl.DataFrame(columns), kinds, pl.Series([], dtype=pl.Int64))
+
+
+def _typed(dtype: pl.DataType) -> Typed:
+    if dtype.is_numeric():
+        return "number"
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype in (pl.Date, pl.Datetime):
+        return "date"
+    if dtype in (pl.String, pl.Categorical, pl.Enum) or dtype == pl.Null:
+        return "text"
+    raise Unusable("a column holds lists, records or bytes", "Deliver one value per cell")
+
+
+def _as_text(values: pl.Series, kind: Typed) -> pl.Series:
+    if kind == "date":
+        if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
+            raise Unusable("a column holds times with a time zone", "Deliver local dates without a zone")
+        return values.dt.strftime("%Y-%m-%d" if values.dtype == pl.Date else "%Y-%m-%d %H:%M:%S").rename(
+            values.name
+        )
+    return values.cast(pl.String)
+
+
+def _check_cells(loaded: Loaded) -> None:
+    ignored = set(loaded.source.ignore)
+    for name in loaded.header:
+        if name in ignored:
+            continue
+        cells = loaded.frame.get_column(name)
+        longest = cells.str.len_bytes().max()
+        if isinstance(longest, int) and longest > LONGEST_CELL:
+            row = loaded.frame.get_column(ROW)[cells.str.len_bytes().arg_max() or 0]
+            raise Unusable(f"a cell of more than {LONGEST_CELL:,} bytes", "Leave free text out", row=int(row))
+        if loaded.many_lines.len():
+            inside = loaded.frame.filter(cells.str.contains("\n", literal=True)).get_column(ROW)
+            if inside.len():
+                raise Unusable(
+                    "a line break inside a quoted cell of a column that is used",
+                    "Remove it, or list the column under ignore",
+                    row=int(inside[0]),
+                )

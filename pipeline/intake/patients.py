@@ -1,0 +1,89 @@
+"""The patients table, and the canonical order of every other."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from features.schema import TABLES, Patients
+from pipeline.intake.columns import TimeKind
+from pipeline.intake.ledger import ROW
+from pipeline.intake.rows import PATIENT, SOURCE, dtypes
+
+DAYS_PER_YEAR = 365.25
+OLDEST_OF_BAND = (25, 35, 45, 55, 65)
+BANDS = ("<25", "25-34", "35-44", "45-54", "55-64", "65+")
+PATIENT_COLUMNS = {
+    **dict.fromkeys(("sex", "age_band", "country", "centre", "network"), pl.String),
+    **dict.fromkeys(("birth_date", "birth_year", "age", "education_years"), pl.Float64),
+}
+ORDER = {
+    "patients": ("position",),
+    "visits": ("position", "time", "visit"),
+    "stays": ("position", "admission", "discharge", "stay_id"),
+    "measurements": ("position", "variable", "time", "replicate"),
+    "events": ("position", "time", "kind"),
+    "medications": ("position", "start", "atc"),
+    "genotypes": ("position", "sample_id"),
+}
+
+
+def with_age(patients: pl.DataFrame, baseline: pl.DataFrame, time: TimeKind) -> pl.DataFrame:
+    """Complete birth year, age at baseline in years, and age band, from what is given.
+
+    Args:
+        patients: one row per patient, birth_date in days since 1970-01-01.
+        baseline: patient_id and the time of the first visit, or the first admission where there are no visits.
+        time: kind of the study's times; an age is computed only from dates.
+    """
+    joined = patients.join(baseline, on=PATIENT, how="left", maintain_order="left")
+    born = pl.coalesce("birth_date", ((pl.col("birth_year") + 0.5 - 1970) * DAYS_PER_YEAR))
+    computed = (
+        ((pl.col("baseline") - born) / DAYS_PER_YEAR) if time == "date" else pl.lit(None, dtype=pl.Float64)
+    )
+    year = (pl.lit("1970-01-01").str.to_date() + pl.duration(days=pl.col("birth_date"))).dt.year()
+    with_years = joined.with_columns(
+        pl.coalesce("age", pl.when(computed >= 0).then(computed)).alias("age"),
+        pl.coalesce("birth_year", year.cast(pl.Float64)).cast(pl.Int32).alias("birth_year"),
+    )
+    band = pl.col("age").cut(list(OLDEST_OF_BAND), labels=list(BANDS), left_closed=True).cast(pl.String)
+    return with_years.with_columns(pl.coalesce("age_band", band).alias("age_band")).drop(
+        "baseline", "birth_date"
+    )
+
+
+def with_positions(patients: pl.DataFrame, ranks: Mapping[str, int]) -> pl.DataFrame:
+    """Number the patients who remain, in the canonical order."""
+    ranked = patients.with_columns(
+        pl.col(PATIENT)
+        .replace_strict(list(ranks), list(ranks.values()), return_dtype=pl.Int64)
+        .alias("__rank")
+    )
+    return ranked.sort("__rank").drop("__rank").with_row_index("position").cast({"position": pl.Int64})
+
+
+def canonical(name: str, frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Put a table into canonical order, columns and dtypes; columns that the cohort lacks are null."""
+    schema = Patients if name == "patients" else TABLES[name]
+    wanted = dtypes(schema)
+    ordered = frame if "position" in frame.columns else frame.join(places, on=PATIENT, how="left")
+    return ordered.sort(ORDER[name], nulls_last=True).select(
+        [
+            (pl.col(column) if column in ordered.columns else pl.lit(None)).cast(dtype).alias(column)
+            for column, dtype in wanted.items()
+        ]
+    )
+
+
+def rows_kept(frame: pl.DataFrame, kept: dict[str, set[int]]) -> None:
+    """Note which source rows a table holds."""
+    for (source,), group in frame.group_by(SOURCE):
+        kept.setdefault(str(source), set()).update(group.get_column(ROW).to_list())
+
+
+def number_stays(stays: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Give each stay a name of its own, <position>-<number>: a hospital's number of a stay identifies a person."""
+    ordered = stays.join(places, on=PATIENT, how="left").sort(
+        "position", "admission", "discharge", "stay_id", nulls_last=True
+    )
+    number = pl.int_range(1, pl.len() + 1).over("position")
+    return ordered.with_columns(pl.format("{}-{}", "position", number).alias("__stay")).drop("position")
