@@ -69,6 +69,7 @@ class Simulation(Settings):
     consent_unknown: Share = 0.01
     withdrawn: Share = 0.015
     bad_rows: float = Field(default=0.004, ge=0, le=0.2)  # share of a file's rows, per kind of bad row
+    broken_rows: int = Field(default=0, ge=0, le=100)  # rows for which intake refuses a file, per kind
 
 
 def read_dials(values: Mapping[str, Any]) -> Simulation:

@@ -41,11 +41,11 @@ def true_markers(latent: Latent, dials: Simulation, draw: Generator) -> Traits:
 
 
 def metabolic_syndrome(values: dict[str, Array], women: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return who meets three of the five criteria (Alberti 2009, Europid waist 94/80 cm), untreated."""
+    """Return who meets three of the five criteria (Grundy 2005: AHA/NHLBI, waist 102/88 cm), untreated."""
     criteria = [
-        values["waist"] >= np.where(women, 80, 94),
+        values["waist"] >= np.where(women, 88, 102),
         values["triglycerides"] >= 1.7,
-        values["hdl"] < np.where(women, 1.3, 1.0),
+        values["hdl"] < np.where(women, 1.3, 1.03),
         (values["systolic"] >= 130) | (values["diastolic"] >= 85),
         values["glucose"] >= 5.6,
     ]
