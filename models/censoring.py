@@ -43,10 +43,10 @@ def inverse_probability_weights(
     groups = (
         np.zeros(len(time), dtype=np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
     )
-    known = (time > horizon) | ((cause != 0) & (time <= horizon)) | ((cause == 0) & (time >= horizon))
+    # A censoring exactly at the horizon counts as followed through it.
+    known = (cause != 0) | (time >= horizon)
     for group in np.unique(groups):
         rows = groups == group
-        # Event-free through the horizon: G at the horizon itself, so a censoring exactly there counts as followed.
         survival = censoring_survival(time[rows], cause[rows], np.minimum(time[rows], horizon))
         with np.errstate(divide="ignore"):
             weights[rows] = np.where(known[rows], 1.0 / survival, 0.0)

@@ -38,10 +38,10 @@ class Target:
     @classmethod
     def from_labels(cls, labels: Sequence[int] | NDArray[np.generic]) -> Self:
         """Build the target of a binary label, 0 or 1, shape (n,)."""
-        cause = np.asarray(labels, dtype=np.int64)
-        if cause.ndim != 1 or not np.isin(cause, (0, 1)).all():
+        found = np.asarray(labels)
+        if found.ndim != 1 or not np.isin(found, (0, 1)).all():
             raise BadTarget("A label must be a vector of 0 and 1; recode the outcome in the study file.")
-        return cls(cause=cause, time=None, horizons=(0.0,))
+        return cls(cause=found.astype(np.int64), time=None, horizons=(0.0,))
 
     @classmethod
     def from_times(
@@ -51,15 +51,16 @@ class Target:
         horizons: Sequence[float],
     ) -> Self:
         """Build the target of times in days, shape (n,), with their causes, at the given horizons in days."""
-        days, kinds = np.asarray(time, dtype=np.float64), np.asarray(cause, dtype=np.int64)
-        if days.ndim != 1 or days.shape != kinds.shape:
+        days, found = np.asarray(time, dtype=np.float64), np.asarray(cause)
+        if days.ndim != 1 or days.shape != found.shape:
             raise BadTarget(
-                f"Times and causes must be vectors of one length; got {days.shape} and {kinds.shape}."
+                f"Times and causes must be vectors of one length; got {days.shape} and {found.shape}."
             )
-        if not np.isfinite(days).all() or (days < 0).any() or (kinds < 0).any():
-            raise BadTarget(
-                "Times must be finite and not negative, causes 0 or above; check the outcome's dates."
-            )
+        if not np.isfinite(days).all() or (days < 0).any():
+            raise BadTarget("Times must be finite and not negative; check the outcome's dates.")
+        if not np.isin(found, np.arange(256)).all():
+            raise BadTarget("Causes must be whole numbers from 0 (censored); check the outcome's codes.")
+        kinds = found.astype(np.int64)
         steps = tuple(float(h) for h in horizons)
         if not steps or any(h <= 0 for h in steps) or list(steps) != sorted(set(steps)):
             raise BadTarget(f"Horizons must be positive and increasing; got {steps}.")
