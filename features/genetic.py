@@ -78,7 +78,6 @@ def build(
     frame = prediction_times.select("prediction_id", "patient_id").join(
         patients, on="patient_id", how="left", maintain_order="left"
     )
-    mapped = tables["genotypes"]
     report: dict[str, object] = {
         "files": file_reports,
         "scores": {
@@ -86,12 +85,7 @@ def build(
         },
         "minimum_match": minimum_match,
         "palindromic": palindromic,
-        "mapped_samples_in_no_file": mapped.height - samples.height,
-        "patients_with_several_samples": samples.filter(pl.col("patient_id").is_duplicated())[
-            "patient_id"
-        ].n_unique(),
-        "predictions": frame.height,
-        "predictions_with_a_score": frame.filter(pl.any_horizontal(pl.col(names).is_not_null())).height,
+        **_people_counts(samples, tables["genotypes"], frame.select(names)),
     }
     return BuiltFeatures(frame.select("prediction_id", *names), _describe(scoring), report)
 
@@ -172,6 +166,17 @@ def _score_files(
             },
         }
     return pl.concat(frames).sort("sample_id"), reports
+
+
+def _people_counts(samples: pl.DataFrame, mapping: pl.DataFrame, values: pl.DataFrame) -> dict[str, int]:
+    """How far samples, patients and predictions meet."""
+    several = samples.filter(pl.col("patient_id").is_duplicated())
+    return {
+        "mapped_samples_in_no_file": mapping.height - samples.height,
+        "patients_with_several_samples": several["patient_id"].n_unique(),
+        "predictions": values.height,
+        "predictions_with_a_score": values.filter(pl.any_horizontal(pl.all().is_not_null())).height,
+    }
 
 
 def _share(part: int, whole: int) -> float | None:
