@@ -49,7 +49,9 @@ def note(
     ]
     for row in _headline(metrics, primary).iter_rows(named=True):
         lines.append(_line(row, primary))
-    differences = comparisons.filter(pl.col("difference").is_not_null()).sort("scheme", "metric", "reference")
+    differences = comparisons.filter(pl.col("difference").is_not_null()).sort(
+        "scheme", pl.col("group").fill_null(""), "metric", "reference"
+    )
     if not differences.is_empty():
         lines += [
             "",
@@ -57,7 +59,7 @@ def note(
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {row['scheme']} | {row['metric']} | {row['reference']} | {row['difference']:+.3f} | {_interval(row)} |"
+            f"| {_place(row)} | {row['metric']} | {row['reference']} | {row['difference']:+.3f} | {_interval(row)} |"
             for row in differences.iter_rows(named=True)
         ]
     lines += ["", f"Model card: artifacts, card/{learner}.html. {LEAST_SAID}"]
@@ -86,11 +88,10 @@ def _headline(metrics: pl.DataFrame, primary: tuple[str, str] | None) -> pl.Data
 
 
 def _line(row: dict[str, object], primary: tuple[str, str] | None) -> str:
-    scheme = f"{row['scheme']}, {row['group']}" if row["group"] else str(row["scheme"])
     is_primary = primary == (row["scheme"], row["metric"]) and not row["group"]
     estimate = "not estimable" if row["estimate"] is None else f"{row['estimate']:.3f}"
     cells = [
-        scheme,
+        _place(row),
         str(row["metric"]),
         f"**{estimate}**" if is_primary else estimate,
         _interval(row),
@@ -101,6 +102,10 @@ def _line(row: dict[str, object], primary: tuple[str, str] | None) -> str:
         "suppressed" if row["events"] is None else f"{row['events']:,}",
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _place(row: Mapping[str, object]) -> str:
+    return f"{row['scheme']}, {row['group']}" if row["group"] else str(row["scheme"])
 
 
 def _interval(row: dict[str, object]) -> str:

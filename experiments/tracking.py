@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -308,5 +309,5 @@ def _file_hash(path: Path) -> str:
 
 
 def _first_line(problem: Exception) -> str:
-    text = str(problem).strip().splitlines()
+    text = re.sub(r"//[^/@\s]*@", "//", str(problem)).strip().splitlines()
     return text[0][:160] if text else type(problem).__name__
