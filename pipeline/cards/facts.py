@@ -9,6 +9,7 @@ import polars as pl
 
 from experiments.results import Comparisons, Metrics, ShapSummary
 from features.schema import ColumnDescriptions
+from pipeline.cards.flow import Table, patient_flow, prediction_flow, worded_count
 from pipeline.cards.tripod import TripodItem, tripod_items
 from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, interval, number
 from pipeline.errors import BadInput
@@ -16,7 +17,6 @@ from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
 TOP_FEATURES = 15
-Table = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         intended_use=study.intended_use,
         consent=study.consent.basis,
         estimand=_estimand(settings.estimand.model_dump()),
-        patients=_patient_flow(read_json(workspace / "tables" / "flow.json"), smallest),
-        predictions=_prediction_flow(flow, smallest),
-        eligible=_count(flow["eligible"], smallest),
-        events=_count(flow["events"], smallest),
+        patients=patient_flow(read_json(workspace / "tables" / "flow.json"), smallest),
+        predictions=prediction_flow(flow, smallest),
+        eligible=worded_count(flow["eligible"], smallest),
+        events=worded_count(flow["events"], smallest),
         ladder=ladder,
         metrics=_group_metrics(metrics),
         comparisons=_comparisons(workspace / "compare" / outcome / "comparisons.parquet", learner),
@@ -140,34 +140,6 @@ def _estimand(values: Mapping[str, str]) -> Table:
         "target": "target population",
     }
     return [{"part": words[key], "declared": values[key]} for key in words]
-
-
-def _count(value: int | None, smallest: int) -> str:
-    if value is None:
-        return "suppressed"
-    return f"fewer than {smallest}" if 0 < value < smallest else f"{value:,}"
-
-
-def _patient_flow(flow: Mapping[str, Any], smallest: int) -> Table:
-    return [
-        {
-            "step": str(step["step"]),
-            "removed": _count(step["removed"], smallest),
-            "patients": _count(step["patients"], smallest),
-        }
-        for step in flow["patients"]
-    ]
-
-
-def _prediction_flow(flow: Mapping[str, Any], smallest: int) -> Table:
-    return [
-        {
-            "step": str(step["step"]),
-            "prediction times": _count(step["predictions"], smallest),
-            "patients": _count(step["patients"], smallest),
-        }
-        for step in flow["steps"]
-    ]
 
 
 def _ladder(study: Study, metrics: pl.DataFrame) -> Table:

@@ -8,7 +8,8 @@ from typing import Any
 
 import jinja2
 
-from pipeline.cards.facts import Card, Table
+from pipeline.cards.facts import Card
+from pipeline.cards.flow import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURES = {
@@ -47,7 +48,7 @@ def render_index(title: str, study: str, rows: Sequence[dict[str, Any]], strata:
 def _environment(*, autoescape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=autoescape,  # noqa: S701 - Markdown is escaped by the filter below
+        autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -27,7 +27,7 @@ def number(value: float | int | None, *, digits: int = 3, signed: bool = False) 
     """Word a figure; a missing one is said to be missing."""
     if value is None:
         return "not shown"
-    if isinstance(value, int) or float(value).is_integer() and abs(value) >= 100:
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 100):
         return f"{int(value):,}"
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
 

@@ -15,6 +15,7 @@ from pipeline.errors import BadSettings
 from pipeline.settings.study import Study
 
 LARGEST_FILE = 5_000_000  # bytes; a study file is written by hand
+NO_SOURCE = "features/contract.py"  # DVC needs a path: one that these stages depend on anyway
 DERIVED = (
     "cells",
     "feature_set_names",
@@ -89,7 +90,6 @@ def load_study(folder: Path) -> Study:
 def parameters(study: Study) -> dict[str, Any]:
     """Return the whole study as the mapping that params.yaml holds, with what DVC's templates need derived from it."""
     values = study.model_dump(mode="json", by_alias=True, exclude_defaults=False)
-    genotypes = f"artifacts/{study.study}/tables/genotypes.parquet"
     values["cells"] = {
         f"{study.study}_{cell.outcome}_{learner}": {
             "outcome": cell.outcome,
@@ -103,7 +103,7 @@ def parameters(study: Study) -> dict[str, Any]:
     values["feature_stages"] = {
         f"{study.study}_{name}": {
             "set": name,
-            "source": f"data/{study.study}" if FEATURE_SETS[name].reads_source else genotypes,
+            "source": f"data/{study.study}" if FEATURE_SETS[name].reads_source else NO_SOURCE,
         }
         for name in study.feature_sets
     }

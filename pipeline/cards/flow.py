@@ -1,0 +1,70 @@
+"""Flow charts on cards: every exclusion counted, and no small count to be had by subtraction."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from experiments.disclosure import hidden_cells
+
+Table = list[dict[str, str]]
+HIDDEN = "suppressed"
+
+
+def worded_count(value: int | None, smallest: int) -> str:
+    """Word a count that stands alone."""
+    if value is None:
+        return HIDDEN
+    return f"fewer than {smallest}" if 0 < value < smallest else f"{value:,}"
+
+
+def patient_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    """Word the patients' flow of intake: step, removed, remaining."""
+    steps = flow["patients"]
+    removed, left = worded_steps([int(step["patients"]) for step in steps], smallest)
+    return [
+        {"step": str(step["step"]), "removed": gone, "patients": remaining}
+        for step, gone, remaining in zip(steps, removed, left, strict=True)
+    ]
+
+
+def prediction_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    """Word the prediction times' flow of one outcome: step, and what is left in times and in patients."""
+    steps = flow["steps"]
+    times = worded_steps([int(step["predictions"]) for step in steps], smallest)[1]
+    patients = worded_steps([int(step["patients"]) for step in steps], smallest)[1]
+    return [
+        {"step": str(step["step"]), "prediction times": of_times, "patients": of_patients}
+        for step, of_times, of_patients in zip(steps, times, patients, strict=True)
+    ]
+
+
+def worded_steps(left: Sequence[int], smallest: int) -> tuple[list[str], list[str]]:
+    """Word what each step removed and left.
+
+    The removals and the last count are one table whose total, the first count, is published: a small removal is hidden
+    together with enough others, and the counts between hidden steps are not shown.
+
+    Args:
+        left: what is left after each step, not increasing; the first is the start.
+        smallest: the smallest count that may be shown; 0 shows all.
+
+    Returns:
+        What each step removed, and what it left, in words.
+    """
+    removals = [before - after for before, after in pairwise(left)]
+    cells = [count for count in removals if count] + list(left[-1:])
+    hidden = hidden_cells(np.array([[count] for count in cells], dtype=np.int64), smallest)
+    of_cells = iter(hidden[:-1])
+    hidden_removals = [bool(count) and bool(next(of_cells)) for count in removals]
+    removed = [
+        worded_count(0, smallest),
+        *(HIDDEN if hide else f"{n:,}" for n, hide in zip(removals, hidden_removals, strict=True)),
+    ]
+    shown, unclear = [], False
+    for step, count in enumerate(left):
+        unclear = unclear or (step > 0 and hidden_removals[step - 1])
+        last = step == len(left) - 1
+        shown.append(HIDDEN if (bool(hidden[-1]) if last else unclear) else f"{count:,}")
+    return removed, shown

@@ -1,0 +1,169 @@
+"""Cards: every text escaped, nothing from outside, every checklist item there, small counts not shown."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline.cards.facts import Card
+from pipeline.cards.flow import HIDDEN, patient_flow, worded_count, worded_steps
+from pipeline.cards.render import escape_markdown, markdown_table, render_html, render_index, render_markdown
+from pipeline.cards.tripod import ITEMS, NEEDS_INPUT, tripod_items
+from pipeline.cards.wording import interval, number
+from pipeline.settings.load import check_study
+from tests.workplace import demo_study
+
+STUDY = check_study(demo_study("demo"), Path("study.yaml"))
+HOSTILE = '<script>alert(1)</script>"onload="x | [a](b) *c*'
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"></svg>'
+
+
+def card(text: str = "plain") -> Card:
+    table = [{"part": text, "declared": text}]
+    rung = {
+        "validation": "new centres",
+        "scheme": "centres",
+        "metric": "AUROC",
+        "estimate": "0.640",
+        "95 % interval": "0.580 to 0.700",
+        "interval is of": "the mean over centres",
+        "n": "900",
+        "events": "300",
+        "note": "",
+    }
+    return Card(
+        study="demo", study_title=text, outcome="relapse_1y", outcome_title=text, learner="lightgbm",
+        learner_description=text, primary=True, public=True, intended_use=text, consent=text, estimand=table,
+        patients=table, predictions=table, eligible="900", events="300", ladder=[rung], metrics=table,
+        comparisons=table, subgroups=table, features=table, feature_sets=table,
+        certificate=[{"check": text, "result": "passed", "detail": text}],
+        planted=[{"planted leak": text, "result": "caught", "by": text}], weights=table, strata=text, model=table,
+        limits=(text,), tripod=tripod_items(STUDY, "relapse_1y", "lightgbm"), figures={"calibration": SVG},
+        intervals=table,
+    )  # fmt: skip
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def tags(html: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Tags()
+    parser.feed(html)
+    return parser.tags
+
+
+def test_hostile_labels_stay_text() -> None:
+    for html in (render_html(card(HOSTILE)), render_index(HOSTILE, "demo", [index_row(HOSTILE)], HOSTILE)):
+        found = tags(html)
+        assert "script" not in [tag for tag, _ in found]
+        assert not [
+            attributes for _, attributes in found if any(name.startswith("on") for name in attributes)
+        ]
+    markdown = render_markdown(card(HOSTILE))
+    assert "<script" not in markdown
+    assert "[a](b)" not in markdown
+
+
+def test_a_card_needs_nothing_from_outside() -> None:
+    html = render_html(card())
+    links = [
+        value for _, attributes in tags(html) for key, value in attributes.items() if key in {"src", "href"}
+    ]
+    assert links
+    assert not [
+        link for link in links if link and re.match(r"[a-z]+:", link) and not link.startswith("data:")
+    ]
+    policies = [attributes["content"] for _, attributes in tags(html) if attributes.get("http-equiv")]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_both_forms_hold_every_item_of_the_checklist() -> None:
+    written = card()
+    for text in (render_html(written), render_markdown(written)):
+        for item in written.tripod:
+            assert item.asks in text
+    assert [item.number for item in written.tripod] == list(ITEMS)
+
+
+def test_the_checklist_says_what_only_a_person_can_answer() -> None:
+    without = STUDY.model_copy(update={"limits": ()})
+    answers = {item.number: item for item in tripod_items(without, "relapse_1y", "lightgbm")}
+    assert answers["18a"].answer == NEEDS_INPUT
+    assert not answers["26"].answered
+    assert answers["11"].answered
+
+
+def test_a_card_that_is_not_primary_says_so() -> None:
+    assert "not the primary analysis" in render_html(replace(card(), primary=False))
+    assert "not the primary analysis" not in render_html(card())
+
+
+@pytest.mark.parametrize(
+    ("count", "smallest", "words"), [(0, 11, "0"), (1, 11, "fewer than 11"), (10, 11, "fewer than 11"), (11, 11, "11"), (3, 0, "3")]
+)  # fmt: skip
+def test_small_counts_are_not_shown(count: int, smallest: int, words: str) -> None:
+    assert worded_count(count, smallest) == words
+
+
+def test_a_flow_without_small_steps_is_shown_whole() -> None:
+    flow = {"patients": [{"step": "in the files", "patients": 500}, {"step": "withdrawn", "patients": 480}]}
+    assert [row["removed"] for row in patient_flow(flow, 11)] == ["0", "20"]
+    assert [row["patients"] for row in patient_flow(flow, 11)] == ["500", "480"]
+
+
+@pytest.mark.parametrize(
+    "left", [[500, 496, 470], [500, 470, 466], [500, 500, 499, 200, 150], [60, 58, 56, 40], [9, 5]]
+)
+def test_no_small_removal_follows_from_what_is_shown(left: list[int]) -> None:
+    removed, shown = worded_steps(left, 11)
+    numbers = [None if words == HIDDEN else int(words.replace(",", "")) for words in shown]
+    for (before, after), words in zip(pairwise(numbers), removed[1:], strict=True):
+        if before is not None and after is not None:
+            assert before == after or before - after >= 11
+        assert words == HIDDEN or int(words) == 0 or int(words) >= 11
+    hidden = [
+        before - after
+        for (before, after), words in zip(pairwise(left), removed[1:], strict=True)
+        if words == HIDDEN
+    ]
+    if numbers[-1] is not None and hidden:
+        assert len(hidden) > 1
+        assert sum(hidden) >= 11
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "not shown"), (0.63951, "0.640"), (1200, "1,200"), (1200.0, "1,200"), (0.5, "0.500")],
+)
+def test_figures_are_worded_plainly(value: float | None, words: str) -> None:
+    assert number(value) == words
+
+
+def test_an_interval_without_bounds_is_empty() -> None:
+    assert interval(None, 0.7) == ""
+    assert interval(0.58, 0.7) == "0.580 to 0.700"
+
+
+def test_markdown_tables_keep_their_columns() -> None:
+    table = markdown_table([{"a|b": "x|y\nz"}])
+    assert table.splitlines()[2] == f"| {escape_markdown('x|y z')} |"
+    assert all(line.count("|") - line.count("\\|") == 2 for line in table.splitlines())
+
+
+def index_row(text: str) -> dict[str, object]:
+    return {
+        "href": "../cards/a/b",
+        "outcome": text,
+        "learner": text,
+        "primary": True,
+        "headlines": {text: text},
+    }
