@@ -13,6 +13,7 @@ from experiments.evaluation.intervals import (
     from_scale,
     patient_multiplicities,
     percentile_interval,
+    prediction_interval,
     random_effects,
     slope_of_scale,
     to_scale,
@@ -124,7 +125,7 @@ def over_units(units: Units, name: str) -> list[Interval]:
     mean = Interval(from_scale(found.mean, scale), lower, upper, "random_effects", note)
     if name != "auroc" or len(effects) < 3:
         return [mean]
-    low, high = (from_scale(bound, scale) for bound in found.prediction())
+    low, high = (from_scale(bound, scale) for bound in prediction_interval(effects, variances))
     return [mean, replace(mean, lower=low, upper=high, kind="prediction_interval")]
 
 

@@ -1,0 +1,1 @@
+"""Slow studies of whether the methods keep their promises, on data whose truth is known."""
