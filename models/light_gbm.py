@@ -85,7 +85,7 @@ def fit_light_gbm(
 
 def load_light_gbm(data: bytes) -> LightGbmModel:
     """Rebuild from text; anything but a LightGBM text of trees is refused before the library sees it."""
-    if not data.startswith(b"tree\nversion=") or b"\nend of trees\n" not in data:
+    if not data.startswith(b"tree\nversion=") or not data.endswith(b"\npandas_categorical:null\n"):
         raise BadTarget("The stored LightGBM model is not a LightGBM text; nothing of it was loaded.")
     try:
         return LightGbmModel(data.decode("utf-8"))

@@ -107,7 +107,8 @@ def between_values(data: bytes, values: Floats) -> bytes:
             if column not in ladders:
                 ladders[column] = _midpoints(values[:, column])
             # A value x goes left where x < threshold; rung i lies below the i-th distinct value.
-            place = int(np.searchsorted(ladders[column][0], tree["split_conditions"][node], side="left"))
+            threshold = float(np.float32(tree["split_conditions"][node]))
+            place = int(np.searchsorted(ladders[column][0], threshold, side="left"))
             tree["split_conditions"][node] = float(ladders[column][1][place])
     return json.dumps(model, sort_keys=True).encode()
 
@@ -115,7 +116,8 @@ def between_values(data: bytes, values: Floats) -> bytes:
 def _midpoints(column: Floats) -> Floats:
     """Return the sorted distinct values (last: unreached) and, beneath each, the point half-way to the one before."""
     values = np.unique(column[~np.isnan(column)].astype(np.float32)).astype(np.float64)
-    between = (values[1:] + values[:-1]) / 2
+    halves = ((values[1:] + values[:-1]) / 2).astype(np.float32)
+    between = np.where(halves > values[:-1], halves, values[1:])  # nothing lies between neighbouring numbers
     return np.stack([np.append(values, UNREACHED), np.concatenate([[-UNREACHED], between, [UNREACHED]])])
 
 
