@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import polars as pl
@@ -148,7 +149,7 @@ def _dictionary(folder: Folder, path: str, ledger: Ledger) -> dict[str, Any] | N
 def _chosen(loaded: Loaded, table: BidsTable, ledger: Ledger) -> list[str]:
     columns = [column for column in loaded.header if column != ID]
     for wanted in (*(table.include or ()), *table.exclude):
-        if wanted not in columns:
+        if not any(fnmatchcase(column, wanted) for column in columns):
             ledger.refuse(
                 loaded.source.path,
                 f"the column {wanted!r} is not in the header",
@@ -158,8 +159,12 @@ def _chosen(loaded: Loaded, table: BidsTable, ledger: Ledger) -> list[str]:
     return [
         column
         for column in columns
-        if (table.include is None or column in table.include) and column not in table.exclude
+        if (table.include is None or _matches(column, table.include)) and not _matches(column, table.exclude)
     ]
+
+
+def _matches(column: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(column, pattern) for pattern in patterns)
 
 
 def _describe(

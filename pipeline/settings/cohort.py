@@ -121,8 +121,8 @@ class TabularCohort(Settings):
 class BidsTable(Settings):
     """One phenotype table, phenotype/<name>.tsv with its JSON dictionary."""
 
-    include: tuple[str, ...] | None = None  # columns; null: all that the rules below admit
-    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] | None = None  # columns or patterns such as "bis_*"; null: all
+    exclude: tuple[str, ...] = ()  # columns or patterns
     undescribed: Literal["drop", "number"] = (
         "number"  # columns with neither levels nor range in the dictionary
     )
