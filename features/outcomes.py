@@ -268,13 +268,14 @@ def _checked(
         "censored": len(censored),
     }
     if eligible.is_empty():
-        counted = frame["excluded"].value_counts(sort=True)
+        counted = frame.group_by("excluded").len().sort("excluded")
         reasons = "; ".join(f"{reason} ({number})" for reason, number in counted.iter_rows())
         raise BadInput(
             f"outcomes.{name}: none of {len(frame)} predictions is eligible: {reasons}. Mend its settings."
         )
-    if len(events) == 0 or len(events) + len(censored) == len(eligible):
-        found = "no event" if len(events) == 0 else "events only"
+    negatives = len(eligible) - len(events) - len(censored)
+    if len(events) == 0 or negatives == 0:
+        found = "no event" if len(events) == 0 else "nobody known to be without the event"
         raise BadInput(
             f"outcomes.{name}: {found} among {len(eligible)} eligible predictions; a model needs both. Check the "
             "event, codes and horizon in the study file."

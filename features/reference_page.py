@@ -1,0 +1,49 @@
+"""docs/features.md, written from the registry: `python -m features.reference_page > docs/features.md`."""
+
+import sys
+from collections.abc import Mapping
+from inspect import Parameter, getdoc, getmodule, signature
+
+from features.contract import GIVEN_BY_STAGE, Definition, FeatureSet
+from features.registry import FEATURE_SETS
+
+HEAD = """# Feature sets
+
+Written from the registry by `python -m features.reference_page > docs/features.md`; do not edit by hand.
+
+Each column is named `<set>_<feature>`. A value is used where it was available strictly before the prediction time and, with
+`look_behind_days`, was measured at most so long before it; the latest such value holds. A column that a study cannot fill
+is dropped and listed in the set's `report.json`. Every set is built again without the future before it is written, and
+refused where a column differs.
+"""
+
+
+def reference_page(feature_sets: Mapping[str, FeatureSet] = FEATURE_SETS) -> str:
+    """Return the page in Markdown: per set what it is, its settings and its columns with unit and source."""
+    return "\n".join([HEAD, *(_section(name, feature_sets[name]) for name in sorted(feature_sets))])
+
+
+def _section(name: str, registered: FeatureSet) -> str:
+    module = getmodule(registered.build)
+    text = (getdoc(module) or "").strip()
+    settings = [
+        f"`{key}`" + (" (required)" if parameter.default is Parameter.empty else "")
+        for key, parameter in signature(registered.build).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY and key not in GIVEN_BY_STAGE
+    ]
+    lines = [f"## {name}", "", text, "", f"Settings: {', '.join(settings)}.", ""]
+    if registered.definitions:
+        lines += ["| column | what | unit | computed from | source |", "|---|---|---|---|---|"]
+        lines += [_row(name, item) for item in sorted(registered.definitions, key=lambda item: item.name)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(name: str, item: Definition) -> str:
+    unit = item.unit or ("category" if item.kind == "category" else "")
+    cells = (f"`{name}_{item.name}`", item.description, unit, ", ".join(item.needs), item.source)
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_page())

@@ -1,0 +1,79 @@
+from typing import Any
+
+import polars as pl
+import pytest
+
+from features import clinical, inflammatory
+from features.assemble import assemble
+from features.errors import BadInput
+from tests.features.small_cohort import predictions, tables, value
+
+TIMES = predictions((2, 10.5), (1, 10.5), (1, 400.5))
+COHORT = tables(
+    patients=[
+        {"patient": 1, "sex": "male", "age": 17.9, "centre": "A", "country": "FR"},
+        {"patient": 2, "birth_year": 1920, "centre": "B", "country": "DE"},
+    ],
+    measurements=[value(1, "crp", 10.0, 4.0), value(2, "gaf", 10.0, 60.0)],
+)
+
+
+def parts(builder: Any, times: Any = TIMES) -> Any:
+    built = builder(times, COHORT)
+    return built.frame, built.columns
+
+
+SETS = {"clinical": parts(clinical.build), "inflammatory": parts(inflammatory.build)}
+
+
+def test_rows_and_matrix_stand_in_the_order_of_rule_position_and_number() -> None:
+    found = assemble(TIMES, COHORT["patients"], SETS)
+    ids = ["index-1-1", "index-1-2", "index-2-1"]
+    assert found.rows["prediction_id"].to_list() == found.matrix["prediction_id"].to_list() == ids
+    assert found.matrix.columns[1:] == sorted(found.matrix.columns[1:]) == found.columns["column"].to_list()
+    assert found.matrix["inflammatory_crp_above_3"].to_list() == [1.0, 1.0, None]
+    assert found.rows["centre"].to_list() == ["A", "A", "B"]
+
+
+def test_the_matrix_does_not_depend_on_the_order_of_rows_or_sets() -> None:
+    turned = {name: (frame.reverse(), columns) for name, (frame, columns) in reversed(SETS.items())}
+    one, other = (
+        assemble(times, COHORT["patients"], sets)
+        for times, sets in ((TIMES, SETS), (TIMES.reverse(), turned))
+    )
+    assert one.matrix.equals(other.matrix)
+    assert one.rows.equals(other.rows)
+
+
+def test_age_bands_come_from_the_age_or_the_year_of_birth() -> None:
+    bands = assemble(TIMES, COHORT["patients"], SETS).rows["age_band"].to_list()
+    assert bands == ["under 18", "under 18", "50-64"]
+    by_order = assemble(TIMES, COHORT["patients"], SETS, time="order").rows["age_band"].to_list()
+    assert by_order[2] is None
+
+
+@pytest.mark.parametrize(
+    ("age", "band"), [(18.0, "18-34"), (34.9, "18-34"), (35.0, "35-49"), (65.0, "65 and over")]
+)
+def test_a_band_begins_at_its_age(age: Any, band: Any) -> None:
+    patients = COHORT["patients"].with_columns(pl.lit(age).alias("age"))
+    assert set(assemble(TIMES, patients, SETS).rows["age_band"]) == {band}
+
+
+def test_a_column_in_two_sets_is_refused() -> None:
+    frame, columns = SETS["inflammatory"]
+    with pytest.raises(BadInput, match="inflammatory_crp_log stands in the sets blood and inflammatory"):
+        assemble(TIMES, COHORT["patients"], {"blood": (frame, columns), **SETS})
+
+
+def test_a_column_without_description_is_refused() -> None:
+    frame, columns = SETS["inflammatory"]
+    with pytest.raises(
+        BadInput, match="inflammatory and its column descriptions differ: inflammatory_crp_above_10"
+    ):
+        assemble(TIMES, COHORT["patients"], {"inflammatory": (frame, columns.tail(-1))})
+
+
+def test_a_set_of_other_prediction_times_is_refused() -> None:
+    with pytest.raises(BadInput, match="The set clinical was built for other prediction times"):
+        assemble(TIMES.head(2), COHORT["patients"], {"clinical": SETS["clinical"]})
