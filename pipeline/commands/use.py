@@ -16,6 +16,13 @@ STUDIES = Path("experiments/studies")
 HEADER = "# Written by `psystrata use`; edit experiments/studies/<name>/study.yaml instead.\n"
 
 
+class _PlainDumper(yaml.SafeDumper):
+    """Writes every value where it stands: no anchors, which our own reader refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("study", help="a folder of experiments/studies")
@@ -33,12 +40,18 @@ def run(study: str, changes: list[str]) -> int:
     """Make a study the active one."""
     settings = read_study(study, changes)
     link_source(settings)
-    text = HEADER + yaml.safe_dump(parameters(settings), sort_keys=True, allow_unicode=True, width=120)
-    write_text(text, Path("params.yaml"))
+    write_text(parameters_text(settings), Path("params.yaml"))
     for path in remove_unnamed(settings):
         print(f"removed {path}: the study no longer names it")
     print(f"{settings.study} is the active study. Run it with: make repro")
     return 0
+
+
+def parameters_text(study: Study) -> str:
+    """Return what params.yaml holds for a study."""
+    return HEADER + yaml.dump(
+        parameters(study), Dumper=_PlainDumper, sort_keys=True, allow_unicode=True, width=120
+    )
 
 
 def read_study(name: str, changes: list[str] | None = None) -> Study:

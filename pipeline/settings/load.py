@@ -107,7 +107,7 @@ def parameters(study: Study) -> dict[str, Any]:
         }
         for name in study.feature_sets
     }
-    values["simulate"] = {} if study.simulation is None else {study.study: study.simulation}
+    values["simulate"] = {} if study.simulation is None else {study.study: values["simulation"]}
     return values
 
 

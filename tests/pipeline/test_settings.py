@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from pipeline.commands.use import parameters_text
 from pipeline.errors import BadSettings
 from pipeline.settings.load import check_study, load_parameters, load_study, parameters
 from tests.workplace import ROOT, demo_study
@@ -19,7 +19,7 @@ def test_every_study_of_the_project_is_valid_and_comes_back_from_its_parameters(
 ) -> None:
     study = load_study(folder)
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(parameters(study), allow_unicode=True), encoding="utf-8")
+    path.write_text(parameters_text(study), encoding="utf-8")
     assert load_parameters(path) == study
 
 
