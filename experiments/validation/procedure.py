@@ -33,7 +33,7 @@ def fit_fold(
         fold: which of them are tested, and so not used.
         procedure: what to do.
         parameters: build with these and do not tune.
-        trials: another number of trials than the procedure's.
+        trials: fewer trials than the procedure's.
         journals: folder of the tuning journals; None keeps trials in memory.
     """
     train = fold.train(data.rows.height)
@@ -46,7 +46,14 @@ def fit_fold(
         inner, inner_whole = inner_folds(part, fold, procedure)
         if journals is not None:
             journal = journals / f"{fold.name}-{journal_fingerprint(part, inner, fold, procedure)}.log"
-        records = _tune(part, inner, fold, procedure, trials=trials or procedure.trials, journal=journal)
+        records = _tune(
+            part,
+            inner,
+            fold,
+            procedure,
+            trials=min(trials or procedure.trials, procedure.trials),
+            journal=journal,
+        )
         parameters = chosen(records).parameters
     elif parameters is None:
         parameters = {**procedure.kind.defaults, **procedure.fixed}
