@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from experiments.run_note import note, reported
+from experiments.run_metrics import metric_values, reported
+from experiments.run_note import note
 from features.errors import BadInput
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")  # CWE-1236: a spreadsheet would run such a cell
@@ -138,32 +138,6 @@ def needed_files(workspace: Path, cell: Cell) -> list[Path]:
     ]
 
 
-def metric_values(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> dict[str, float]:
-    """Return MLflow's metrics of one cell: scheme.metric, and scheme.group.metric for centres and countries.
-
-    Folds of a k-fold scheme and subgroups stay in the tables: a chart for each would bury the rest.
-    """
-    rows = reported(metrics, schemes).filter(pl.col("estimate").is_not_null())
-    horizons = rows["horizon"].n_unique()
-    values: dict[str, float] = {}
-    for row in rows.iter_rows(named=True):
-        parts = [row["scheme"], row["group"], row["metric"]]
-        parts.append("new_centre" if row["interval_kind"] == "prediction_interval" else None)
-        parts.append(f"cause_{row['cause']}" if row["cause"] != 1 else None)
-        parts.append(f"horizon_{row['horizon']:g}" if horizons > 1 else None)
-        name = _fresh(".".join(legal_name(part) for part in parts if part), values)
-        values[name] = row["estimate"]
-        bounds = {f"{name}.{bound}": row[bound] for bound in ("lower", "upper") if row[bound] is not None}
-        values.update(bounds)
-    return values
-
-
-def legal_name(text: str) -> str:
-    """Return text as a part of an MLflow metric name: ASCII letters, digits and underscores, at most 80 characters."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:80] or "unnamed"
-
-
 def csv_bytes(frame: pl.DataFrame) -> bytes:
     """Return a frame as CSV whose text cells no spreadsheet takes for formulas; refuses identifying columns."""
     found = [name for name in frame.columns if name in IDENTIFYING]
@@ -254,13 +228,6 @@ def _interval_tags(metrics: pl.DataFrame) -> dict[str, str]:
     }
 
 
-def _fresh(name: str, taken: Mapping[str, float]) -> str:
-    number, fresh = 2, name
-    while fresh in taken:
-        fresh, number = f"{name}_{number}", number + 1
-    return fresh
-
-
 def _json_bytes(frame: pl.DataFrame) -> bytes:
     return json.dumps(
         frame.to_dicts(), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1
@@ -279,4 +246,9 @@ def _bytes(path: Path) -> bytes:
 
 
 def _frame(path: Path) -> pl.DataFrame:
-    return pl.read_parquet(io.BytesIO(_bytes(path)))
+    try:
+        return pl.read_parquet(io.BytesIO(_bytes(path)))
+    except pl.exceptions.PolarsError as problem:
+        raise BadInput(
+            f"{path} cannot be read: it is damaged or not ours. Remove it and run dvc repro."
+        ) from problem

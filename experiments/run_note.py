@@ -16,19 +16,6 @@ ORDER = ("auroc", "average_precision", "brier", "calibration_intercept", "calibr
 LEAST_SAID = "Research only: not for decisions about a patient."
 
 
-def reported(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> pl.DataFrame:
-    """Return the combined figures of each scheme, and those of each left-out centre or country; everybody, no subgroup.
-
-    Folds of a k-fold scheme stay in the tables: they are draws of one and the same figure.
-    """
-    combined = pl.col("group").is_null() & pl.col("fold").is_null()
-    apart = [name for name, kind in schemes.items() if kind != "stratified_kfold"]
-    return metrics.filter(
-        pl.col("subgroup").is_null()
-        & (combined | (pl.col("group").is_not_null() & pl.col("scheme").is_in(apart)))
-    )
-
-
 def note(
     metrics: pl.DataFrame, comparisons: pl.DataFrame, learner: str, primary: tuple[str, str] | None
 ) -> str:

@@ -1,10 +1,7 @@
 """A view of result files in MLflow: one experiment per study, one run per cell; the only module that knows mlflow."""
 
-import hashlib
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from experiments.provenance import Provenance, provenance_tags
 from experiments.run_contents import RunContents
 from features.errors import BadInput
 
@@ -42,15 +40,6 @@ class Logged:
     present: int = 0
     renewed: int = 0
     superseded: int = 0
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where results come from, taken when a run is first logged; empty where not known."""
-
-    commit: str = ""
-    lock: str = ""
-    data: str = ""
 
 
 def store_uri() -> str:
@@ -89,30 +78,21 @@ def replay(
     Raises:
         BadInput: the store cannot be reached or used; result files are not touched.
     """
+    shown_uri, place = without_password(uri), _artifact_place(uri, study)
     os.environ.update(quiet_environment())
     from mlflow.exceptions import MlflowException
 
     try:
         client = _client(uri)
-        experiment = _experiment(client, study, title, description, uri)
+        experiment = _experiment(
+            client, study, title=title, description=description, place=place, shown_uri=shown_uri
+        )
         return _replay_into(client, experiment, contents, provenance)
-    except MlflowException as problem:
+    except (MlflowException, ImportError, OSError) as problem:
         raise BadInput(
-            f"The MLflow store {without_password(uri)} cannot be used ({_first_line(problem)}). The results are whole; "
+            f"The MLflow store {shown_uri} cannot be used ({_first_line(problem)}). The results are whole; "
             "start the server or unset MLFLOW_TRACKING_URI, then run: psystrata track"
         ) from problem
-
-
-def provenance_of(workspace: Path, outcome: str) -> Provenance:
-    """Return commit, lock and data hashes as far as they are known now."""
-    data = [
-        workspace / "assembled" / "matrix.parquet",
-        workspace / "assembled" / "rows.parquet",
-        workspace / "outcomes" / outcome / "outcomes.parquet",
-    ]
-    hashes = [_file_hash(path) for path in data]
-    joined = hashlib.sha256(" ".join(hashes).encode()).hexdigest() if all(hashes) else ""
-    return Provenance(commit=_commit(), lock=_file_hash(Path("dvc.lock")), data=joined)
 
 
 def server_command(uri: str, port: int) -> list[str]:
@@ -126,8 +106,13 @@ def server_command(uri: str, port: int) -> list[str]:
 
 
 def without_password(uri: str) -> str:
-    """Return a URI that can be printed."""
-    parts = urlsplit(uri)
+    """Return a URI that can be printed; raises BadInput where it is none."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError as problem:
+        raise BadInput(
+            "MLFLOW_TRACKING_URI is not an address. Mend it, or unset it to use the local store."
+        ) from problem
     if "@" not in parts.netloc:
         return uri
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -141,19 +126,19 @@ def _client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def _experiment(client: Any, study: str, title: str, description: str, uri: str) -> str:
+def _experiment(
+    client: Any, study: str, *, title: str, description: str, place: str | None, shown_uri: str
+) -> str:
     found = client.get_experiment_by_name(study)
-    served = urlsplit(uri).scheme in SCHEMES_OF_SERVERS
-    place = None if served else (_artifact_folder(uri) / study).resolve().as_uri()
     if found is None:
         identifier = str(client.create_experiment(study, artifact_location=place))
     elif found.lifecycle_stage != "active":
         raise BadInput(
-            f"The MLflow experiment {study} was deleted in {without_password(uri)}. Restore it there, or remove the store."
+            f"The MLflow experiment {study} was deleted in {shown_uri}. Restore it there, or remove the store."
         )
-    elif not served and found.artifact_location != place:
+    elif place is not None and found.artifact_location != place:
         raise BadInput(
-            f"The MLflow store {without_password(uri)} was made in another folder and its files lie there. It is only a view: "
+            f"The MLflow store {shown_uri} was made in another folder and its files lie there. It is only a view: "
             f"remove {DEFAULT_FOLDER} and run: psystrata track"
         )
     else:
@@ -168,6 +153,13 @@ def _experiment(client: Any, study: str, title: str, description: str, uri: str)
         if known.get(key) != value:
             client.set_experiment_tag(identifier, key, value)
     return identifier
+
+
+def _artifact_place(uri: str, study: str) -> str | None:
+    """Return where a new experiment's files go; None where a server decides."""
+    if urlsplit(uri).scheme in SCHEMES_OF_SERVERS:
+        return None
+    return (_artifact_folder(uri) / study).resolve().as_uri()
 
 
 def _artifact_folder(uri: str) -> Path:
@@ -234,7 +226,7 @@ def _log_run(client: Any, experiment: str, item: RunContents, provenance: Proven
     _log_files(client, identifier, item)
     last = {
         **item.tags,
-        **_provenance_tags(provenance),
+        **provenance_tags(provenance),
         "mlflow.note.content": item.note,
         f"{PREFIX}superseded": "false",
         f"{PREFIX}card": item.card,
@@ -281,31 +273,6 @@ def _mark(client: Any, run: Any, *, superseded: bool) -> bool:
     name = run.info.run_name.removesuffix(" (superseded)")
     client.set_tag(run.info.run_id, "mlflow.runName", f"{name} (superseded)" if superseded else name)
     return superseded
-
-
-def _provenance_tags(provenance: Provenance) -> dict[str, str]:
-    tags = {
-        "data_sha256": provenance.data,
-        "dvc_lock_sha256": provenance.lock,
-        "git_commit": provenance.commit,
-        "mlflow.source.git.commit": provenance.commit,
-    }
-    return {key: value for key, value in tags.items() if value}
-
-
-def _commit() -> str:
-    """Return the commit checked out, or nothing where there is no git or no history."""
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    answer = subprocess.run(
-        [git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=20
-    )
-    return answer.stdout.strip() if answer.returncode == 0 else ""
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _first_line(problem: Exception) -> str:

@@ -4,8 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from experiments.provenance import provenance_of
 from experiments.run_contents import Cell, RunContents, needed_files, run_contents, shown
-from experiments.tracking import Logged, provenance_of, replay, store_uri
+from experiments.tracking import Logged, replay, store_uri
 from pipeline.settings.study import Study
 
 

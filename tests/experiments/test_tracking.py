@@ -14,21 +14,19 @@ from typing import Any
 import polars as pl
 import pytest
 
+from experiments.provenance import Provenance, provenance_of
 from experiments.results import SCHEMA_VERSION, Comparisons, Curves, Metrics, ShapSummary, Trials
 from experiments.run_contents import (
     Cell,
     RunContents,
     csv_bytes,
-    legal_name,
-    metric_values,
     needed_files,
     refuse_unlisted,
     run_contents,
 )
+from experiments.run_metrics import legal_name, metric_values
 from experiments.tracking import (
     Logged,
-    Provenance,
-    provenance_of,
     quiet_environment,
     replay,
     server_command,

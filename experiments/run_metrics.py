@@ -1,0 +1,53 @@
+"""Which figures of a cell a run shows, and under which names."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+import polars as pl
+
+
+def reported(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> pl.DataFrame:
+    """Return the combined figures of each scheme, and those of each left-out centre or country; everybody, no subgroup.
+
+    Folds of a k-fold scheme stay in the tables: they are draws of one and the same figure.
+    """
+    combined = pl.col("group").is_null() & pl.col("fold").is_null()
+    apart = [name for name, kind in schemes.items() if kind != "stratified_kfold"]
+    return metrics.filter(
+        pl.col("subgroup").is_null()
+        & (combined | (pl.col("group").is_not_null() & pl.col("scheme").is_in(apart)))
+    )
+
+
+def metric_values(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> dict[str, float]:
+    """Return MLflow's metrics of one cell: scheme.metric, and scheme.group.metric for centres and countries.
+
+    Folds of a k-fold scheme and subgroups stay in the tables: a chart for each would bury the rest.
+    """
+    rows = reported(metrics, schemes).filter(pl.col("estimate").is_not_null())
+    horizons = rows["horizon"].n_unique()
+    values: dict[str, float] = {}
+    for row in rows.iter_rows(named=True):
+        parts = [row["scheme"], row["group"], row["metric"]]
+        parts.append("new_centre" if row["interval_kind"] == "prediction_interval" else None)
+        parts.append(f"cause_{row['cause']}" if row["cause"] != 1 else None)
+        parts.append(f"horizon_{row['horizon']:g}" if horizons > 1 else None)
+        name = _fresh(".".join(legal_name(part) for part in parts if part), values)
+        values[name] = row["estimate"]
+        bounds = {f"{name}.{bound}": row[bound] for bound in ("lower", "upper") if row[bound] is not None}
+        values.update(bounds)
+    return values
+
+
+def legal_name(text: str) -> str:
+    """Return text as a part of an MLflow metric name: ASCII letters, digits and underscores, at most 80 characters."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:80] or "unnamed"
+
+
+def _fresh(name: str, taken: Mapping[str, float]) -> str:
+    number, fresh = 2, name
+    while fresh in taken:
+        fresh, number = f"{name}_{number}", number + 1
+    return fresh
