@@ -10,7 +10,6 @@ Measure = Callable[[Floats, Floats, Floats], Floats]
 
 LOGIT_CLIP = 1e-6  # a risk of exactly 0 or 1 has no logit
 NEWTON_STEPS = 50
-LARGEST_SLOPE = 1e3  # beyond it the risks separate events from non-events and no slope exists
 
 
 def logit(risk: Floats) -> Floats:
@@ -112,7 +111,7 @@ def recalibration(label: Floats, risk: Floats, weight: Floats) -> Floats:
     total = weight.sum(axis=-1)
     centre = np.nan_to_num(_ratio(weight @ value, total))
     spread = np.nan_to_num(_ratio(weight @ value**2, total)) - centre**2
-    possible = _two_classes(label, weight) & (spread > 1e-12)
+    possible = _overlapping(label, value, weight) & (spread > 1e-12)
     found = np.zeros((*weight.shape[:-1], 2), dtype=np.float64)
     moved = np.full(weight.shape[:-1], np.inf)
     for _ in range(NEWTON_STEPS):
@@ -121,7 +120,7 @@ def recalibration(label: Floats, risk: Floats, weight: Floats) -> Floats:
         moved = np.abs(step).max(axis=-1)
         if moved.max(initial=0) < 1e-10:
             break
-    good = possible & (moved < 1e-6) & (np.abs(found[..., 1]) < LARGEST_SLOPE)
+    good = possible & (moved < 1e-6)
     return np.where(good[..., None], found, np.nan)
 
 
@@ -141,6 +140,19 @@ def _newton_step(found: Floats, label: Floats, value: Floats, weight: Floats) ->
 
 def _two_classes(label: Floats, weight: Floats) -> NDArray[np.bool_]:
     return np.asarray((weight @ label > 0) & (weight @ (1 - label) > 0))
+
+
+def _overlapping(label: Floats, value: Floats, weight: Floats) -> NDArray[np.bool_]:
+    """Return whether some non-event lies above some event and the other way round: else no finite slope exists.
+
+    Albert and Anderson 1984, doi 10.1093/biomet/71.1.1.
+    """
+    events, others = weight * label > 0, weight * (1 - label) > 0
+    lowest_event = np.where(events, value, np.inf).min(axis=-1)
+    highest_event = np.where(events, value, -np.inf).max(axis=-1)
+    lowest_other = np.where(others, value, np.inf).min(axis=-1)
+    highest_other = np.where(others, value, -np.inf).max(axis=-1)
+    return np.asarray((lowest_event < highest_other) & (lowest_other < highest_event))
 
 
 def _ranked(risk: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
