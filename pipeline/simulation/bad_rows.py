@@ -47,7 +47,9 @@ Fault = Callable[[Sheet, Place, Generator], Sheet]
 VERDICTS = {"exact_duplicate": "excluded", "sentinel": "value", "out_of_range": "value"}
 
 
-def plant(sheets: list[Sheet], place: Place, broken: int, draw: Generator) -> tuple[list[Sheet], list[Planted]]:
+def plant(
+    sheets: list[Sheet], place: Place, broken: int, draw: Generator
+) -> tuple[list[Sheet], list[Planted]]:
     """Return the sheets with their bad rows, and what was planted where."""
     result, planted = [], []
     for sheet in sheets:
@@ -56,7 +58,7 @@ def plant(sheets: list[Sheet], place: Place, broken: int, draw: Generator) -> tu
             for fault in FAULTS.get(sheet.source, ()):
                 changed = fault(changed, place, draw)
         if broken and sheet.source == "fr_medications":
-            changed = _copies(changed, broken, "short_row", {}, place, draw)
+            changed = _copies(changed, place, draw, count=broken, kind="short_row", cells={})
         if broken and sheet.source == "de_cognition":
             changed = _value("Zahlen_Symbol", "139,8", "decimal_comma", count=broken)(changed, place, draw)
         result.append(changed)
@@ -71,7 +73,12 @@ def _lines(sheet: Sheet) -> list[Planted]:
             found.setdefault(fault, []).append(sheet.line_of(row))
     refused = ("short_row", "decimal_comma")
     return [
-        Planted(sheet.source, kind, "refused" if kind in refused else VERDICTS.get(kind, "quarantined"), tuple(lines))
+        Planted(
+            sheet.source,
+            kind,
+            "refused" if kind in refused else VERDICTS.get(kind, "quarantined"),
+            tuple(lines),
+        )
         for kind, lines in sorted(found.items())
     ]
 
@@ -82,13 +89,14 @@ def _count(sheet: Sheet, place: Place) -> int:
 
 def _good_rows(sheet: Sheet, place: Place, count: int, draw: Generator) -> pl.DataFrame:
     identity = sheet.headers[0]
-    frame = sheet.frame.filter(pl.col(BAD).is_null() & pl.col(identity).is_in(list(place.good)))
+    frame: pl.DataFrame = sheet.frame.filter(pl.col(BAD).is_null() & pl.col(identity).is_in(list(place.good)))
     chosen = np.sort(draw.choice(frame.height, size=min(count, frame.height), replace=False))
-    return frame[chosen.tolist()]
+    rows: pl.DataFrame = frame[chosen.tolist()]
+    return rows
 
 
 def _copies(
-    sheet: Sheet, count: int, kind: str, cells: dict[str, list[str]], place: Place, draw: Generator
+    sheet: Sheet, place: Place, draw: Generator, *, count: int, kind: str, cells: dict[str, list[str]]
 ) -> Sheet:
     """Add copies of good rows with some cells replaced, anywhere in the file."""
     rows = _good_rows(sheet, place, count, draw)
@@ -98,13 +106,13 @@ def _copies(
 
 def _missing_id(sheet: Sheet, place: Place, draw: Generator) -> Sheet:
     count = _count(sheet, place)
-    return _copies(sheet, count, "missing_id", {sheet.headers[0]: [""] * count}, place, draw)
+    return _copies(sheet, place, draw, count=count, kind="missing_id", cells={sheet.headers[0]: [""] * count})
 
 
 def _unknown_patient(sheet: Sheet, place: Place, draw: Generator) -> Sheet:
     count = _count(sheet, place)
     unknown = [f"X{number:06d}" for number in range(count)]
-    return _copies(sheet, count, "unknown_patient", {sheet.headers[0]: unknown}, place, draw)
+    return _copies(sheet, place, draw, count=count, kind="unknown_patient", cells={sheet.headers[0]: unknown})
 
 
 def _exact_duplicate(sheet: Sheet, place: Place, draw: Generator) -> Sheet:
@@ -116,12 +124,14 @@ def _impossible_date(visit: str, day: str) -> Fault:
     def fault(sheet: Sheet, place: Place, draw: Generator) -> Sheet:
         count = _count(sheet, place)
         cells = {visit: [f"X{number}" for number in range(count)], day: ["30/02/2020" if "/" in sheet.style.date_format else "30.02.2020"] * count}  # fmt: skip
-        return _copies(sheet, count, "impossible_date", cells, place, draw)
+        return _copies(sheet, place, draw, count=count, kind="impossible_date", cells=cells)
 
     return fault
 
 
-def _stay_fault(kind: str, stay: str, admission: str, discharge: str, other: dict[str, str] | None = None) -> Fault:
+def _stay_fault(
+    kind: str, stay: str, admission: str, discharge: str, other: dict[str, str] | None = None
+) -> Fault:
     """Return a fault that adds stays under numbers of their own, dated as the kind of fault asks."""
 
     def fault(sheet: Sheet, place: Place, draw: Generator) -> Sheet:
@@ -129,11 +139,13 @@ def _stay_fault(kind: str, stay: str, admission: str, discharge: str, other: dic
         last = place.extract.toordinal() - EPOCH
         shift = {"after_extract": 40, "discharge_before_admission": -5}.get(kind, -3)
         start = write_date(last + shift, sheet.style)
-        end = write_date(last + shift - 9 if kind == "discharge_before_admission" else last + shift + 2, sheet.style)
+        end = write_date(
+            last + shift - 9 if kind == "discharge_before_admission" else last + shift + 2, sheet.style
+        )
         numbers = [f"{kind[:1].upper()}{number:05d}" for number in range(count)]
         cells = {stay: numbers, admission: [start] * count, discharge: [end] * count}
         cells |= {name: [value] * count for name, value in (other or {}).items()}
-        return _copies(sheet, count, kind, cells, place, draw)
+        return _copies(sheet, place, draw, count=count, kind=kind, cells=cells)
 
     return fault
 
@@ -148,7 +160,9 @@ def _conflicting(key: str | None, changed: str, values: tuple[str, str]) -> Faul
         rows = rows.with_columns(pl.Series(key or sheet.headers[0], names))
         for value in values:
             where = (draw.random(rows.height) * sheet.frame.height).tolist()
-            sheet = sheet.with_rows(rows.with_columns(pl.lit(value).alias(changed)), "conflicting_duplicate", where)
+            sheet = sheet.with_rows(
+                rows.with_columns(pl.lit(value).alias(changed)), "conflicting_duplicate", where
+            )
         return sheet
 
     return fault

@@ -98,7 +98,7 @@ def _draw_cohort(world: World, places: Places, count: int, name: str) -> Simulat
     last = dials.extract_date.toordinal() - EPOCH
     course = draw_course(own, leaving, last - latent.people["baseline"].to_numpy(), draw)
     visits = _visits(latent, course, dials, draw)
-    measurements = measure(latent, traits, visits, centres, dials, draw)
+    measurements = measure(latent, traits, visits, centres=centres, dials=dials, draw=draw)
     samples, called = _genotyped(latent, dosages, dials, draw)
     return SimulatedCohort(
         world,
@@ -111,7 +111,7 @@ def _draw_cohort(world: World, places: Places, count: int, name: str) -> Simulat
         samples,
         panel,
         called,
-        _truth(latent, terms, predictor, own, course, polygenic, traits),
+        _truth(latent, terms, own, course, predictor=predictor, polygenic=polygenic, traits=traits),
         {country: world.effects(country) for country in sorted(set(latent.people["country"]))},
     )
 
@@ -200,8 +200,15 @@ def _genotyped(
 
 
 def _truth(
-    latent: Latent, terms: pl.DataFrame, predictor: Array, own: Hazards, course: Course, polygenic: Array, traits: Traits
-) -> pl.DataFrame:  # fmt: skip
+    latent: Latent,
+    terms: pl.DataFrame,
+    own: Hazards,
+    course: Course,
+    *,
+    predictor: Array,
+    polygenic: Array,
+    traits: Traits,
+) -> pl.DataFrame:
     columns: dict[str, Array | NDArray[np.int64]] = {
         "stratum": latent.stratum,
         "severity": latent.factors["symptoms"],

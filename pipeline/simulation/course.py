@@ -51,9 +51,7 @@ def draw_course(own: Hazards, leaving: Array, available: NDArray[np.int64], draw
     ending, end = times.argmin(axis=1), times.min(axis=1)
     relapses, stays, first = _episodes(own, end, death, draw)
     other = _other_stays(end, stays, draw)
-    closing = pl.DataFrame(
-        {"patient": np.arange(count), "day": end, "kind": np.array(ENDINGS)[ending]}
-    )
+    closing = pl.DataFrame({"patient": np.arange(count), "day": end, "kind": np.array(ENDINGS)[ending]})
     events = pl.concat([relapses, closing]).sort("patient", "day", "kind")
     stays = pl.concat([stays, other]).sort("patient", "admission", "kind")
     return Course(events, stays, first, death, end)
@@ -87,7 +85,11 @@ def _episodes(
         length = np.ceil(draw.lognormal(np.log(20), 0.75, len(active)))
         admission = np.minimum(day + lag, end[active])
         discharge = np.minimum(admission + length, death[active])
-        stays.append(_stays(active, admission, discharge, end[active], death[active], admitted, draw))
+        stays.append(
+            _stays(
+                active, admission, discharge, draw, end=end[active], death=death[active], admitted=admitted
+            )
+        )
         clock[active] = np.where(admitted, discharge, day)
         discharged[active] = admitted
     kinds = pl.concat(relapses) if relapses else pl.DataFrame(schema={"patient": pl.Int64, "day": pl.Float64})
@@ -103,9 +105,15 @@ def _gap(own: Hazards, who: NDArray[np.int64], after_discharge: NDArray[np.bool_
 
 
 def _stays(
-    who: NDArray[np.int64], admission: Array, discharge: Array, end: Array, death: Array,
-    admitted: NDArray[np.bool_], draw: Generator,
-) -> pl.DataFrame:  # fmt: skip
+    who: NDArray[np.int64],
+    admission: Array,
+    discharge: Array,
+    draw: Generator,
+    *,
+    end: Array,
+    death: Array,
+    admitted: NDArray[np.bool_],
+) -> pl.DataFrame:
     where = draw.choice(["home", "day_hospital", "other_hospital"], size=len(who), p=[0.82, 0.12, 0.06])
     frame = pl.DataFrame(
         {

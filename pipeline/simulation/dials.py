@@ -39,7 +39,7 @@ class Simulation(Settings):
     patients: int = Field(default=2400, ge=40, le=100_000)
     french_centres: int = Field(default=12, ge=1, le=60)
     german_centres: int = Field(default=12, ge=1, le=60)
-    first_baseline: date = date(2018, 1, 8)
+    first_baseline: date = date(2016, 1, 4)
     last_baseline: date = date(2021, 6, 30)
     extract_date: date = date(2022, 12, 31)  # follow-up ends here; keep equal to cohort.extract_date
 
@@ -47,18 +47,26 @@ class Simulation(Settings):
     interactions: float = Field(default=0.3, ge=0, le=2)  # log HR of substance use with poor adherence, extra
     proxies: Share = 0.3  # correlation of noise markers with the drivers they stand beside
     centre_baseline: float = Field(default=0.3, ge=0, le=2)  # SD of the centres' log baseline hazard
-    marker_centre_shift: float = Field(default=0.25, ge=0, le=3)  # SD of a centre's shift, in SD of each marker
+    marker_centre_shift: float = Field(
+        default=0.25, ge=0, le=3
+    )  # SD of a centre's shift, in SD of each marker
     centre_shift_correlation: float = Field(default=0.0, ge=-1, le=1)  # of marker shift and baseline hazard
     centre_signal_only: float = Field(
         default=0.0, ge=0, le=3
     )  # above 0: SD of centre baselines, patient effects off, markers shifted by centre
     country_shift: float = Field(default=0.35, ge=0, le=3)  # SD of a country's shift, in SD of each marker
-    country_baseline: float = Field(default=0.2, ge=0, le=2)  # difference of the countries' log baseline hazard
-    country_slope: float = Field(default=0.45, ge=0, le=1)  # share by which a driver's effect differs by country
+    country_baseline: float = Field(
+        default=0.2, ge=0, le=2
+    )  # difference of the countries' log baseline hazard
+    country_slope: float = Field(
+        default=0.55, ge=0, le=1
+    )  # share by which a driver's effect differs by country
     measurement_error: float = Field(default=0.35, ge=0, le=3)  # SD of error, in SD of each marker
     dropout_by_severity: float = Field(default=0.3, ge=-2, le=2)  # log odds of drop-out per SD of severity
     death: float = Field(default=1.0, ge=0, le=50)  # multiplies the death hazard of 1.2 % a year
-    frailty: float = Field(default=0.0, ge=0, le=2)  # SD of a log-normal frailty shared by relapse, stays, death
+    frailty: float = Field(
+        default=0.0, ge=0, le=2
+    )  # SD of a log-normal frailty shared by relapse, stays, death
     strata: Strata = Strata()
 
     variants: int = Field(default=2000, ge=50, le=100_000)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.simulation.cohort import SimulatedCohort
+from pipeline.simulation.hazards import READMISSION_SHARE
 from pipeline.simulation.world import DRIVERS
 
 # The feature columns that show each driver, the closest first.
@@ -64,4 +65,9 @@ def driver_table(cohort: SimulatedCohort) -> dict[str, Any]:
             "oracle_mean_absolute_shap": float(np.abs(term - term.mean()).mean()),
             "columns": sorted({column for member in members for column in CARRIERS[member]}),
         }
-    return {"drivers": drivers, "groups": groups, "null_columns": list(NULL)}
+    return {
+        "drivers": drivers,
+        "groups": groups,
+        "null_columns": list(NULL),
+        "readmission_share": READMISSION_SHARE,  # log hazard ratios of readmission: this share of those of relapse
+    }

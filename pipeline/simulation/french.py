@@ -29,7 +29,9 @@ SMOKING = {"never": "jamais", "former": "ancien", "current": "actuel"}
 _VISIT = (Column("patient", "raw_id"), Column("visite", "visit"), Column("date_visite", "time", "date"))
 
 
-def _number(header: str, canonical: str, decimals: int, factor: float = 1.0, mark: str | None = None) -> Column:
+def _number(
+    header: str, canonical: str, decimals: int, factor: float = 1.0, mark: str | None = None
+) -> Column:
     return Column(header, canonical, "number", decimals, factor, mark=mark)
 
 

@@ -15,10 +15,26 @@ from pipeline.simulation.world import Array
 
 TRAITS = ("schizophrenia", "bipolar", "depression", "crp", "bmi")
 WEIGHTED = 0.4  # share of variants that carry a weight, per trait
-NOT_GENOTYPED, COMPLEMENTED = 0.05, 0.04  # shares of weighted variants absent from the chip; on the other strand
+NOT_GENOTYPED, COMPLEMENTED = (
+    0.05,
+    0.04,
+)  # shares of weighted variants absent from the chip; on the other strand
 CASE_SHIFT = 0.5  # SD by which a network's patients lie above the others in their own score
 COMPLEMENT = {"A": "T", "T": "A", "C": "G", "G": "C"}
-PAIRS = ("AC", "AG", "CA", "CT", "GA", "GT", "TC", "TG", "AT", "TA", "CG", "GC")  # the last four are palindromic
+PAIRS = (
+    "AC",
+    "AG",
+    "CA",
+    "CT",
+    "GA",
+    "GT",
+    "TC",
+    "TG",
+    "AT",
+    "TA",
+    "CG",
+    "GC",
+)  # the last four are palindromic
 NETWORK_TRAITS = {
     "schizophrenia": "schizophrenia",
     "bipolar": "bipolar",
@@ -129,19 +145,22 @@ def scoring_file(panel: Panel, trait: str, seed: int) -> tuple[str, dict[str, in
     for index, turn, complement in zip(chosen.tolist(), flipped.tolist(), strand.tolist(), strict=True):
         effect, other = (second[index], first[index]) if turn else (first[index], second[index])
         palindromic = COMPLEMENT[effect] == other
-        complement = complement and not palindromic  # it would look like a flip: no file could tell
-        if complement:
+        turned = complement and not palindromic  # it would look like a flip: no file could tell
+        if turned:
             effect, other = COMPLEMENT[effect], COMPLEMENT[other]
         weight = -weights[index] if turn else weights[index]
         share = 1 - frequency[index] if turn else frequency[index]
         row = panel.variants.row(index, named=True)
-        lines.append(_line(row["name"], row["chromosome"], row["position"], effect, other, weight, share))
+        place = (row["name"], row["chromosome"], row["position"])
+        lines.append(_line(place, effect, other, weight=weight, share=share))
         counts["flipped"] += turn
-        counts["other_strand"] += complement
+        counts["other_strand"] += turned
         counts["palindromic"] += palindromic
     absent = round(NOT_GENOTYPED * len(chosen))
     counts["not_genotyped"] = absent
-    lines += [_line(f"rs{990_000_000 + n}", "22", 70_000_000 + n, "A", "G", float(draw.normal(0, 0.02)), 0.3) for n in range(absent)]  # fmt: skip
+    for number in range(absent):
+        place = (f"rs{990_000_000 + number}", "22", 70_000_000 + number)
+        lines.append(_line(place, "A", "G", weight=float(draw.normal(0, 0.02)), share=0.3))
     return "\n".join([*_header(trait, len(lines)), *lines]) + "\n", counts
 
 
@@ -167,7 +186,8 @@ def _header(trait: str, variants: int) -> list[str]:
     ]
 
 
-def _line(name: str, chromosome: str, position: int, effect: str, other: str, weight: float, share: float) -> str:
+def _line(place: tuple[str, str, int], effect: str, other: str, *, weight: float, share: float) -> str:
+    name, chromosome, position = place
     return f"{name}\t{chromosome}\t{position}\t{effect}\t{other}\t{weight:.8f}\t{share:.4f}"
 
 

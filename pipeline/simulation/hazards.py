@@ -30,8 +30,13 @@ READMISSION_SHAPES = {
     "treatment_resistant_depression": 0.5,
     "autism": 0.5,
 }
-HOSPITALISED = 0.85  # share of relapses treated in hospital
+HOSPITALISED = 0.95  # share of relapses treated in hospital
 DEATHS_PER_YEAR = 0.012
+READMISSION_SHARE = (
+    0.85  # of each log hazard ratio of relapse: readmission is harder to foresee (READMIT, 2015)
+)
+REPEATED = 0.9  # share of readmissions that leave time for another
+TYPICAL_FOLLOW_UP = 2.5  # years after a first discharge, in which the reference sample is readmitted
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,14 @@ def calibrate(predictor: Array, network: Array, *, signal: float) -> Levels:
     toward = min(signal, 1.0)
     for name in NETWORKS:
         chosen = predictor[network == name] if (network == name).any() else predictor
-        relapse[name] = _level(chosen, _target(RELAPSE_TARGETS, name, toward), np.ones(len(chosen)))
+        relapse[name] = _level(chosen, _target(RELAPSE_TARGETS, name, toward))
         admitted = 1 - np.exp(-np.exp(relapse[name] + chosen) * 3**RELAPSE_SHAPE)
-        readmission[name] = _level(chosen, _target(READMISSION_TARGETS, name, toward), admitted)
+        readmission[name] = _discharge_level(
+            READMISSION_SHARE * chosen,
+            _target(READMISSION_TARGETS, name, toward),
+            admitted,
+            _target(READMISSION_SHAPES, name, toward),
+        )
     return Levels(relapse, readmission)
 
 
@@ -87,7 +97,7 @@ def hazards(
     shape = np.array([_target(READMISSION_SHAPES, name, toward) for name in network])
     return Hazards(
         np.exp(relapse + predictor),
-        np.exp(readmission + predictor),
+        np.exp(readmission + READMISSION_SHARE * predictor),
         shape,
         death * DEATHS_PER_YEAR / YEAR * np.exp(death_predictor),
     )
@@ -116,8 +126,25 @@ def _target(table: Mapping[str, float], name: str, toward: float) -> float:
     return mean + toward * (table[name] - mean)
 
 
-def _level(predictor: Array, target: float, weights: Array) -> float:
+def _level(predictor: Array, target: float) -> float:
     def excess(level: float) -> float:
-        return float(np.average(1 - np.exp(-np.exp(level + predictor)), weights=weights)) - target
+        return float(np.mean(1 - np.exp(-np.exp(level + predictor)))) - target
+
+    return float(brentq(excess, -12.0, 6.0))
+
+
+def _discharge_level(predictor: Array, target: float, admitted: Array, shape: float) -> float:
+    """Find the level at which the mean risk over discharges, not over patients, is the target.
+
+    A patient has as many discharges as admissions: the first with probability `admitted`, then as often as gaps with
+    the readmission hazard, approximately, fit into the follow-up.
+    """
+    years = TYPICAL_FOLLOW_UP * YEAR / 30
+
+    def excess(level: float) -> float:
+        hazard = np.exp(level + predictor)
+        again = 1 - np.exp(-hazard * years**shape)
+        discharges = admitted / (1 - REPEATED * again)
+        return float(np.average(1 - np.exp(-hazard), weights=discharges)) - target
 
     return float(brentq(excess, -12.0, 6.0))

@@ -56,7 +56,9 @@ def metabolic_syndrome(values: dict[str, Array], women: NDArray[np.bool_]) -> ND
 def limits_of_detection() -> dict[str, float]:
     """Return each limited marker's limit in its unit."""
     limits = {
-        name: float(np.round(np.exp(np.log(marker.centre) + marker.spread * norm.ppf(marker.below)), marker.decimals))
+        name: float(
+            np.round(np.exp(np.log(marker.centre) + marker.spread * norm.ppf(marker.below)), marker.decimals)
+        )
         for name, marker in MARKERS.items()
         if marker.below > 0
     }
@@ -64,8 +66,14 @@ def limits_of_detection() -> dict[str, float]:
 
 
 def measure(
-    latent: Latent, traits: Traits, visits: pl.DataFrame, centres: tuple[Centre, ...], dials: Simulation, draw: Generator
-) -> pl.DataFrame:  # fmt: skip
+    latent: Latent,
+    traits: Traits,
+    visits: pl.DataFrame,
+    *,
+    centres: tuple[Centre, ...],
+    dials: Simulation,
+    draw: Generator,
+) -> pl.DataFrame:
     """Return one row per visit: patient (index), number, then a column per variable, null where not measured.
 
     Values under a limit of detection hold the limit and are marked in the column `<variable>_below`.
@@ -79,7 +87,9 @@ def measure(
     columns: dict[str, Any] = {}
     for name, marker in MARKERS.items():
         shift = np.array([centre.shifts[name] for centre in centres])[place]
-        occasion = np.sqrt(STABLE) * traits.lasting[name][who] + np.sqrt(1 - STABLE) * draw.normal(size=len(who))
+        occasion = np.sqrt(STABLE) * traits.lasting[name][who] + np.sqrt(1 - STABLE) * draw.normal(
+            size=len(who)
+        )
         later = _shared(marker, latent, dials)[who] + _own_share(marker, dials) * occasion
         error = dials.measurement_error * draw.normal(size=len(who))
         columns[name] = _to_unit(marker, np.where(first, traits.scores[name][who], later) + shift + error)
@@ -95,7 +105,7 @@ def measure(
         below = columns[name] < limit
         columns[name] = np.where(below, limit, columns[name])
         columns[f"{name}_below"] = below
-    columns.update(_categories(latent, who, first, dials, missing, draw))
+    columns.update(_categories(latent, who, draw, first=first, dials=dials, missing=missing))
     return visits.select("patient", "number").with_columns(
         **{name: pl.Series(values).fill_nan(None) if values.dtype.kind == "f" else pl.Series(values) for name, values in columns.items()}
     )  # fmt: skip
@@ -110,7 +120,8 @@ def _shared(marker: Marker, latent: Latent, dials: Simulation) -> Array:
     women = (latent.people["sex"] == "female").to_numpy()
     networks = latent.people["network"].to_numpy()
     other = np.array([marker.networks.get(name, 0.0) for name in networks])
-    return total + marker.women * women + other
+    shared: Array = total + marker.women * women + other
+    return shared
 
 
 def _room(marker: Marker) -> float:
@@ -143,8 +154,14 @@ def _absent_panels(
 
 
 def _categories(
-    latent: Latent, who: NDArray[np.int64], first: NDArray[np.bool_], dials: Simulation, missing: Array, draw: Generator
-) -> dict[str, Any]:  # fmt: skip
+    latent: Latent,
+    who: NDArray[np.int64],
+    draw: Generator,
+    *,
+    first: NDArray[np.bool_],
+    dials: Simulation,
+    missing: Array,
+) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     confused = min(0.25 * dials.measurement_error, 0.5)  # reports that say the neighbouring category
     for name, levels in CATEGORIES.items():

@@ -105,7 +105,10 @@ def write_column(frame: pl.DataFrame, column: Column, style: Style) -> list[str]
         if column.mark is None:
             return cells
         below = frame[f"{column.canonical}_below"].to_list()
-        return [f"{column.mark}{cell}" if under and cell else cell for cell, under in zip(cells, below, strict=True)]
+        return [
+            f"{column.mark}{cell}" if under and cell else cell
+            for cell, under in zip(cells, below, strict=True)
+        ]
     if column.codes is not None:
         return [column.codes[value] if value else "" for value in values]
     return [str(value) if value is not None else "" for value in values]

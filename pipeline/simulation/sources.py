@@ -1,5 +1,6 @@
 """Writing a simulated cohort as the hospitals export it, and its truth beside it."""
 
+import io
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +74,9 @@ def write_sources(cohort: SimulatedCohort, folder: Path) -> list[Planted]:
 def write_truth(cohort: SimulatedCohort, planted: list[Planted], folder: Path) -> None:
     """Write what no stage may read: patients.parquet, drivers.json, bad_rows.json, genotypes.json, dials.json."""
     people = cohort.people.select(raw_id="patient", consent="consent", withdrawn="withdrawn")
-    write_frame(pl.concat([people, cohort.truth.drop("patient")], how="horizontal"), folder / "patients.parquet")
+    write_frame(
+        pl.concat([people, cohort.truth.drop("patient")], how="horizontal"), folder / "patients.parquet"
+    )
     write_json(driver_table(cohort), folder / "drivers.json")
     write_json([asdict(item) | {"rows": len(item.lines)} for item in planted], folder / "bad_rows.json")
     scores: dict[str, Any] = {
@@ -82,7 +85,9 @@ def write_truth(cohort: SimulatedCohort, planted: list[Planted], folder: Path) -
     counted = (cohort.dosages > 0).sum(axis=0) + (cohort.dosages == 2).sum(axis=0)
     counts = {"scores": scores, "first_allele_copies": {"all_countries": int(counted.sum())}}
     write_json(counts, folder / "genotypes.json")
-    write_json({"seed": cohort.world.seed, **cohort.world.dials.model_dump(mode="json")}, folder / "dials.json")
+    write_json(
+        {"seed": cohort.world.seed, **cohort.world.dials.model_dump(mode="json")}, folder / "dials.json"
+    )
 
 
 def _frames(cohort: SimulatedCohort, country: str) -> dict[str, pl.DataFrame]:
@@ -115,15 +120,18 @@ def _write_genotypes(cohort: SimulatedCohort, folder: Path) -> None:
     (folder / "scores").mkdir(parents=True, exist_ok=True)
     for country in sorted(set(cohort.samples["country"])):
         rows = (cohort.samples["country"] == country).to_numpy()
-        write_plink(cohort.panel, cohort.dosages[rows], cohort.samples.filter(pl.Series(rows)), folder / country.lower())
+        write_plink(
+            cohort.panel,
+            cohort.dosages[rows],
+            cohort.samples.filter(pl.Series(rows)),
+            folder / country.lower(),
+        )
     for trait in TRAITS:
         text, _ = scoring_file(cohort.panel, trait, cohort.world.seed)
         write_text(text, folder / "scores" / f"{score_id(trait)}_{trait}.txt")
 
 
 def _write_zip(path: Path, member: str, content: bytes) -> None:
-    import io
-
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         information = zipfile.ZipInfo(member, date_time=ZIP_DATE)

@@ -51,6 +51,7 @@ _COGNITIVE = {
 _SLOWER = {network: -value for network, value in _COGNITIVE.items()}
 _PSYCHOSIS = ("schizophrenia",)
 
+# fmt: off
 MARKERS: dict[str, Marker] = {
     # Shares below the limit: IL-1RA 49 %, IL-6 34 %, IL-10 27 % of one serum multiplex (Molecular Autism 2016).
     "crp": Marker("blood", 1.5, 1.08, 0.02, 180, 2, log=True, loadings={"inflammation": 0.6, "metabolism": 0.25}, proxy="symptoms"),
@@ -87,6 +88,7 @@ MARKERS: dict[str, Marker] = {
     "gaf": Marker("clinical", 58, 12, 1, 100, 0, loadings={"symptoms": -0.75}, networks={"schizophrenia": -0.6}),
     "sleep_quality": Marker("clinical", 7, 3.6, 0, 21, 0, loadings={}, proxy="symptoms", women=0.2),
 }
+# fmt: on
 PANELS: tuple[Panel, ...] = ("blood", "cytokines", "metabolic", "cognitive", "clinical")
 BASELINE_ONLY_OTHERS = ("age_at_onset", "illness_duration", "previous_admissions")
 CATEGORIES = {

@@ -127,9 +127,7 @@ def choose_centres(world: World, places: str, count: int) -> tuple[Centre, ...]:
     elif places == "new country":
         names = [f"NL{number:02d}" for number in range(1, count + 1)]
     else:
-        raise ValueError(
-            f"places must be 'same centres', 'new centres' or 'new country', got: {places!r}"
-        )
+        raise ValueError(f"places must be 'same centres', 'new centres' or 'new country', got: {places!r}")
     return tuple(make_centre(name, world.dials, world.seed) for name in names)
 
 
