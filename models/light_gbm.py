@@ -16,9 +16,9 @@ Floats = NDArray[np.float64]
 DEFAULTS = {
     "rounds": 100,
     "learning_rate": 0.05,
-    "num_leaves": 7,
+    "num_leaves": 4,
     "min_data_in_leaf": 40,
-    "lambda_l2": 10.0,
+    "lambda_l2": 30.0,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.8,
 }
@@ -72,6 +72,7 @@ def fit_light_gbm(
         "objective": "binary",
         "bagging_freq": 1,
         "max_bin": 63,
+        "bin_construct_sample_cnt": 20_000,
         "num_threads": 1,
         "deterministic": True,
         "force_col_wise": True,
@@ -97,12 +98,12 @@ def light_gbm_space(trial: Trial) -> dict[str, Any]:
     """Suggest parameters among those that keep patients unrecognisable: big leaves, few of them, slow steps, strong L2."""
     return {
         "rounds": trial.suggest_int("rounds", 25, 200, log=True),
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 3, 15),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.08, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 3, 8),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 100, log=True),
-        "lambda_l2": trial.suggest_float("lambda_l2", 1.0, 100.0, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 0.8),
-        "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 0.9),
+        "lambda_l2": trial.suggest_float("lambda_l2", 30.0, 300.0, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 0.6),
+        "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 0.8),
     }
 
 

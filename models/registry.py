@@ -36,14 +36,14 @@ LEARNERS: dict[str, LearnerKind] = {
         build=LightGbm,
         space=light_gbm_space,
         load=LightGbm.from_parts,
-        description="LightGBM: gradient-boosted trees with at most 15 leaves of at least 20 rows and strong shrinkage.",
+        description="LightGBM: gradient-boosted trees with few leaves of at least 20 rows and strong shrinkage.",
         defaults=LIGHT_GBM_DEFAULTS,
     ),
     "xgboost": LearnerKind(
         build=XgBoost,
         space=xg_boost_space,
         load=XgBoost.from_parts,
-        description="XGBoost: gradient-boosted trees of depth at most 4 with large leaves and strong shrinkage.",
+        description="XGBoost: gradient-boosted trees of depth at most 3 with large leaves and strong shrinkage.",
         defaults=XG_BOOST_DEFAULTS,
     ),
 }

@@ -16,9 +16,9 @@ Floats = NDArray[np.float64]
 DEFAULTS = {
     "rounds": 100,
     "learning_rate": 0.05,
-    "max_depth": 3,
+    "max_depth": 2,
     "min_child_weight": 10.0,
-    "reg_lambda": 10.0,
+    "reg_lambda": 30.0,
     "colsample_bytree": 0.5,
     "subsample": 0.8,
 }
@@ -136,12 +136,12 @@ def xg_boost_space(trial: Trial) -> dict[str, Any]:
     """Suggest parameters among those that keep patients unrecognisable: big leaves, few of them, slow steps, strong L2."""
     return {
         "rounds": trial.suggest_int("rounds", 25, 200, log=True),
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
-        "max_depth": trial.suggest_int("max_depth", 1, 4),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.08, log=True),
+        "max_depth": trial.suggest_int("max_depth", 1, 3),
         "min_child_weight": trial.suggest_float("min_child_weight", 5.0, 25.0, log=True),
-        "reg_lambda": trial.suggest_float("reg_lambda", 1.0, 100.0, log=True),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.2, 0.8),
-        "subsample": trial.suggest_float("subsample", 0.5, 0.9),
+        "reg_lambda": trial.suggest_float("reg_lambda", 30.0, 300.0, log=True),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.2, 0.6),
+        "subsample": trial.suggest_float("subsample", 0.5, 0.8),
     }
 
 
