@@ -22,6 +22,7 @@ from experiments.evaluation.metrics import MEASURES, Floats
 from experiments.evaluation.sample import Part
 
 FEWEST = 10  # events, and non-events, that a centre needs for a figure of its own
+NO_SPREAD = 1e-12  # a variance below it is rounding: one risk for all
 CHUNK = 4_000_000  # resample x row cells held at once
 
 
@@ -105,12 +106,12 @@ def over_units(units: Units, name: str) -> list[Interval]:
     scale = SCALES.get(name, "identity")
     values = np.array([measure(unit, name) for unit in units.parts])
     spreads = np.array([variance(unit, name) for unit in units.parts])
-    good = np.isfinite(values) & np.isfinite(spreads) & ((spreads > 0) | (name == "auroc"))
+    good = np.isfinite(values) & np.isfinite(spreads) & ((spreads > NO_SPREAD) | (name == "auroc"))
     missing = int((~good).sum())
     note = units.note + (f"; not estimable in {missing} of {len(values)} units" if missing else "")
     if not good.any():
         return [Interval(None, note=note)]
-    if not (spreads[good] > 0).any():
+    if not (spreads[good] > NO_SPREAD).any():
         return [Interval(float(values[good].mean()), note=f"{note}; constant in every unit: no interval")]
     kept = [unit for unit, is_good in zip(units.parts, good, strict=True) if is_good]
     pairs = [
@@ -166,7 +167,7 @@ def _on_scale(unit: Part, value: float, spread: float, scale: str) -> tuple[floa
     if scale == "logit":
         edge = 0.5 / max(1, unit.events * unit.others)
         inside = float(np.clip(value, edge, 1 - edge))
-        if inside != value or spread <= 0:
+        if inside != value or spread <= NO_SPREAD:
             spread = _hanley_mcneil(inside, unit.events, unit.others)
         value = inside
     return to_scale(value, scale), spread * slope_of_scale(value, scale) ** 2

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.evaluation.combining import FEWEST, centre_units, measure, resampled
+from experiments.evaluation.combining import FEWEST, NO_SPREAD, centre_units, measure, resampled
 from experiments.evaluation.influence import INFLUENCES, clustered_variance
 from experiments.evaluation.intervals import (
     Interval,
@@ -75,7 +75,7 @@ def centre_difference(pairs: Sequence[Pair], name: str) -> Interval:
     units = list(zip(own, other, strict=True))
     values = np.array([_difference(unit, name) for unit in units])
     spreads = np.array([_paired_variance(unit, name) for unit in units])
-    good = np.isfinite(values) & (spreads > 0)
+    good = np.isfinite(values) & (spreads > NO_SPREAD)
     if good.sum() < 2:
         seen = values[np.isfinite(values)]
         return Interval(float(seen.mean()) if len(seen) else None)
