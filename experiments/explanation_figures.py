@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.explanation import FoldExplanation, pooled
-from experiments.figures import LOWERS, NO_DIRECTION, RAISES, literal, new_figure, shorten, shortened
+from experiments.figures import LOWERS, NO_DIRECTION, RAISES, head, literal, new_figure, shorten, shortened
 
 Floats = NDArray[np.float64]
 
@@ -42,10 +42,10 @@ def draw_bars(summary: pl.DataFrame, title: str) -> Any:
         capsize=2,
     )
     axes.set_yticks(range(len(top)), shortened(top["column"].to_list()))
-    axes.set_xlabel("mean |SHAP|, log-odds (whisker: standard deviation between outer folds)")
+    axes.set_xlabel("mean |SHAP|, log-odds; whisker: standard deviation of outer folds")
     axes.set_xlim(left=0)
     axes.grid(visible=False, axis="y")
-    axes.set_title(literal(title))
+    head(figure, title)
     handles = [
         _patch(RAISES, "higher value, higher risk"),
         _patch(LOWERS, "higher value, lower risk"),
@@ -75,7 +75,10 @@ def draw_dependence(
         _dependence_panel(axes, name, frame)
     for axes in flat[len(groups) :]:
         axes.set_axis_off()
-    figure.suptitle(literal(title), x=0.01, ha="left", fontsize=10)
+    largest = max(float(frame["contribution"].abs().max()) for frame in groups.values())  # type: ignore[arg-type]
+    for axes in flat[: len(groups)]:
+        axes.set_ylim(-1.1 * largest or -1.0, 1.1 * largest or 1.0)  # one scale: panels can be compared
+    head(figure, title)
     figure.supylabel("mean contribution, log-odds", fontsize=9)
     return figure
 
@@ -138,7 +141,7 @@ def draw_beeswarm(folds: Sequence[FoldExplanation], summary: pl.DataFrame, title
     axes.set_yticks(range(len(top)), shortened(top["column"].to_list()))
     axes.set_xlabel("contribution, log-odds")
     axes.grid(visible=False, axis="y")
-    axes.set_title(literal(title))
+    head(figure, title)
     bar = figure.colorbar(points, ax=axes, ticks=[0, 1], aspect=40, pad=0.02)
     bar.ax.set_yticklabels(["low", "high"])
     bar.set_label("value, by rank (missing and categories: middle)")
@@ -148,7 +151,9 @@ def draw_beeswarm(folds: Sequence[FoldExplanation], summary: pl.DataFrame, title
 def _value_groups(frame: pl.DataFrame, least_patients: int) -> list[int]:
     """Return each row's group: fifths of the distinct values' cumulative share, joined upwards until large enough."""
     levels = (
-        frame.group_by("value", maintain_order=True).agg(rows=pl.len(), patients=pl.col("patient").unique()).sort("value")
+        frame.group_by("value", maintain_order=True)
+        .agg(rows=pl.len(), patients=pl.col("patient").unique())
+        .sort("value")
         if not frame.is_empty()
         else frame.select("value")
     )
@@ -216,6 +221,6 @@ def _patch(colour: str, label: str) -> Any:
 def _nothing(title: str) -> Any:
     figure, axes = new_figure(6.5, 1.2)
     axes.set_axis_off()
-    axes.set_title(literal(title))
+    head(figure, title)
     axes.text(0, 0.5, "Nothing to show: no column is used, or too few patients.", va="center")
     return figure

@@ -56,11 +56,16 @@ def new_figure(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**_STYLE, "axes.prop_cycle": cycler(color=SEQUENCE)}):
-        figure = Figure(figsize=(width, height))
-        FigureCanvasSVG(figure)
-        axes = figure.subplots(rows, columns, squeeze=rows == columns == 1)
-    return figure, axes
+    # Titles and legends read the style when they are made, after this function has returned: so it stays set.
+    mpl.rcParams.update({**_STYLE, "axes.prop_cycle": cycler(color=SEQUENCE)})
+    figure = Figure(figsize=(width, height))
+    FigureCanvasSVG(figure)
+    return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
+
+
+def head(figure: Any, text: str) -> None:
+    """Write a heading over the whole figure, from its left edge, so that long axis labels do not push it out."""
+    figure.suptitle(literal(text), x=0.01, ha="left", fontsize=10)
 
 
 def svg_text(figure: Any) -> str:
