@@ -19,9 +19,9 @@ def where_tested(splits: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 @many
-@given(cohort=cohorts, seed=st.integers(0, 2**32 - 1), times=st.booleans())
+@given(cohort=cohorts, seed=st.integers(0, 2**32 - 1))
 def test_every_row_is_tested_once_per_repeat_and_nothing_is_cut(
-    cohort: tuple[pl.DataFrame, pl.DataFrame], seed: int, times: bool
+    cohort: tuple[pl.DataFrame, pl.DataFrame], seed: int
 ) -> None:
     rows, outcomes = cohort
     horizon = 365.0 if outcomes["time"].null_count() == 0 else None
@@ -90,7 +90,7 @@ def test_excluded_predictions_are_in_no_fold() -> None:
 
 def test_folds_json_counts_rows_events_and_patients() -> None:
     rows, outcomes = frames()
-    splits, folds = make_splits(SCHEMES, rows, outcomes, 7)
+    _, folds = make_splits(SCHEMES, rows, outcomes, 7)
     german = next(fold for fold in folds if fold["group"] == "DE")
     own = rows.join(outcomes, on="prediction_id").filter(pl.col("country") == "DE")
     assert german["test"] == own.height

@@ -94,16 +94,16 @@ def cell(
     return CellData(eligible, X, target), splits, {fold["scheme"]: fold["kind"] for fold in folds}
 
 
-def procedure(data: CellData, kind: str, **changes: Any) -> Procedure:
+def procedure(data: CellData, name: str, **changes: Any) -> Procedure:
     """The inner procedure of a registered learner with few trials."""
     values: dict[str, Any] = {
-        "kind": LEARNERS[kind],
-        "kind_name": kind,
+        "kind": LEARNERS[name],
+        "kind_name": name,
         "fixed": {},
         "predictors": tuple(sorted(data.X.columns)),
         "trials": 3,
         "inner_folds": 3,
         "seed": 7,
-        "names": ("relapse", kind),
+        "names": ("relapse", name),
     }
     return Procedure(**{**values, **changes})
