@@ -15,6 +15,7 @@ from pipeline.intake.registry import examine_cohort
 from pipeline.settings.study import Study
 
 CLEAN, QUARANTINED, REFUSED = 0, 1, 2
+WIDTH_OF_A_FILE = 200  # characters, where the table is not read in a terminal
 ORDER = {"refused": 0, "quarantined": 1, "warning": 2, "fixed": 3}
 
 
@@ -35,6 +36,8 @@ def run(study: str) -> int:
         open_data=settings.simulation is not None or settings.disclosure.level == "public",
     )
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH_OF_A_FILE)
     if problems:
         console.print(problem_table(problems))
     console.print(conclusion(problems), highlight=False)
@@ -51,7 +54,7 @@ def exit_code(problems: Sequence[Problem]) -> int:
 
 def problem_table(problems: Sequence[Problem]) -> Table:
     """Lay the problems out, refusals first."""
-    table = Table(show_lines=True)
+    table = Table()
     for heading in ("verdict", "file", "rows", "first row", "variable", "rule", "what to do"):
         table.add_column(heading, overflow="fold")
     for problem in sorted(problems, key=lambda problem: (ORDER[problem.verdict], problem.file)):

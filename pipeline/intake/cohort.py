@@ -79,6 +79,7 @@ class _State:
     ledger: Ledger
     usable: Usable
     admitted: Admitted
+    broken: set[str]  # tables of which a source could not be read: what hangs on them is not judged
     kept: dict[str, set[int]] = field(default_factory=dict)
 
     def of(self, table: str) -> list[tuple[Loaded, Mapped, pl.DataFrame]]:
@@ -95,7 +96,9 @@ def build(plan: Plan, *, per_patient: bool, key: bytes, seed: int, ledger: Ledge
     Returns:
         the intake, or None where a problem was refused: then no table can be trusted.
     """
-    usable, whole = _usable(plan, ledger)
+    usable = _usable(plan, ledger)
+    broken: set[str] = {source.table for source in plan.sources if source.name not in usable}
+    whole = not broken & {"patients", "withdrawals"}
     admitted = admit(
         usable, per_patient=per_patient, whole=whole, key=key, seed=seed, time=plan.time, ledger=ledger
     )
@@ -103,7 +106,7 @@ def build(plan: Plan, *, per_patient: bool, key: bytes, seed: int, ledger: Ledge
         ledger.refuse(
             "the cohort", "no patient remains after withdrawals and consent", "Check consent's codes"
         )
-    state = _State(plan, ledger, usable, admitted)
+    state = _State(plan, ledger, usable, admitted, broken)
     patients = _patients(state)
     tables = {name: _simple(state, name, patients) for name in SCHEMAS}
     life = lives(patients, tables["events"], plan.time)
@@ -117,19 +120,17 @@ def build(plan: Plan, *, per_patient: bool, key: bytes, seed: int, ledger: Ledge
     return _finished(state, {**tables, "patients": patients, "measurements": measured})
 
 
-def _usable(plan: Plan, ledger: Ledger) -> tuple[Usable, bool]:
-    usable, whole = {}, True
+def _usable(plan: Plan, ledger: Ledger) -> Usable:
+    usable = {}
     if not any(source.table == "patients" for source in plan.sources):
         ledger.refuse("study.yaml", "no source feeds the patients table", "Declare one under cohort.sources")
     for source in plan.sources:
         loaded = load(source, plan.folder, ledger)
         mapped = None if loaded is None else map_columns(loaded, ledger)
         good = loaded is not None and not declared_badly(loaded, plan.time, ledger)
-        if loaded is None or mapped is None or not good or PATIENT not in mapped.columns:
-            whole &= source.table not in ("patients", "withdrawals")
-            continue
-        usable[source.name] = (loaded, mapped)
-    return usable, whole and any(loaded.source.table == "patients" for loaded, _ in usable.values())
+        if loaded is not None and mapped is not None and good and PATIENT in mapped.columns:
+            usable[source.name] = (loaded, mapped)
+    return usable
 
 
 def _patients(state: _State) -> pl.DataFrame:
@@ -174,7 +175,7 @@ def _placed(stays: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
 def _of_known_patients(frame: pl.DataFrame, patients: pl.DataFrame, state: _State) -> pl.DataFrame:
     known = frame.join(patients.select(PATIENT), on=PATIENT, how="semi", maintain_order="left")
     orphans = frame.join(patients.select(PATIENT), on=PATIENT, how="anti", maintain_order="left")
-    if state.of("patients"):
+    if not state.broken & {"patients", "withdrawals"}:
         set_aside(
             orphans, "the patient's own row was set aside", "Mend the patient's row", state.ledger, PATIENT
         )
@@ -190,7 +191,7 @@ def _measured(
         heads = read_heads(loaded, mapped, rows, time=plan.time, ledger=ledger)
         heads = _of_known_patients(heads, patients, state)
         heads = possible(
-            _linked(heads, tables, ledger), life, ("time",), extract=plan.extract_date, ledger=ledger
+            _linked(heads, tables, state), life, ("time",), extract=plan.extract_date, ledger=ledger
         )
         usable = rows.join(heads.select(ROW), on=ROW, how="semi", maintain_order="left")
         values = read_values(loaded, mapped, usable, dictionary=plan.dictionary, ledger=ledger)
@@ -201,13 +202,16 @@ def _measured(
     return assemble(sources, dictionary=plan.dictionary, time=plan.time, ledger=ledger)
 
 
-def _linked(heads: pl.DataFrame, tables: Mapping[str, pl.DataFrame], ledger: Ledger) -> pl.DataFrame:
+def _linked(heads: pl.DataFrame, tables: Mapping[str, pl.DataFrame], state: _State) -> pl.DataFrame:
     """Find the visit and stay that a measurement names; without a time of its own it takes theirs."""
+    ledger = state.ledger
     visits = tables["visits"].select(PATIENT, "visit", pl.col("time").alias("__visit"))
     stays = tables["stays"].select(PATIENT, "stay_id", pl.col("admission").alias("__stay"))
     linked = heads.join(visits, on=[PATIENT, "visit"], how="left", maintain_order="left").join(
         stays, on=[PATIENT, "stay_id"], how="left", maintain_order="left"
     )
+    if state.broken & {"visits", "stays"}:
+        return linked.drop("__visit", "__stay").filter(pl.col("time").is_not_null())
     for name, found in (("visit", "__visit"), ("stay_id", "__stay")):
         lost = pl.col(name).is_not_null() & pl.col(found).is_null()
         set_aside(
@@ -226,6 +230,7 @@ def _finished(state: _State, tables: dict[str, pl.DataFrame]) -> Intake:
     for name in TABLES:
         rows_kept(tables[name], state.kept)
     state.kept.update(state.admitted.kept_withdrawals)
+    state.ledger.tell_duplicates("measurements", state.kept)
     begin = "admission" if tables["visits"].is_empty() else "time"
     baseline = (
         tables["stays" if begin == "admission" else "visits"]

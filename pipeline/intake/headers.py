@@ -11,7 +11,7 @@ from pipeline.settings.cohort import ColumnSource, VariableSource
 
 _IDENTIFYING = re.compile(
     r"(?:^|[_\W])(?:sur|last|first|family|given|patient|full|birth|maiden|nach|vor)?_?(?:name|names|nom|prenom|prénom|vorname|"
-    r"nachname|e_?mail|courriel|phone|telephone|téléphone|telefon|tel|mobile|handy|nir|insee|nss|kvnr|ssn|iban|"
+    r"nachname|e[-_ ]?mail|courriel|phone|telephone|téléphone|telefon|tel|mobile|handy|nir|insee|nss|kvnr|ssn|iban|"
     r"address|adresse|street|strasse|straße|rue|post_?code|postal_?code|code_?postal|plz|zip_?code|passport)(?:$|[_\W\d])",
     re.IGNORECASE,
 )

@@ -159,6 +159,18 @@ class Ledger:
         for row in rows.to_list():
             excluded.setdefault(row, reason)
 
+    def tell_duplicates(self, table: str, kept: Mapping[str, set[int]]) -> None:
+        """Say, per source of a table, how many rows repeat others and add nothing."""
+        for name, account in self.accounts.items():
+            again = [
+                row
+                for row, reason in account.excluded.items()
+                if reason == "identical duplicate" and row not in kept.get(name, set())
+            ]
+            if account.table == table and again:
+                rows = pl.Series(again, dtype=pl.Int64)
+                self.add("fixed", account.path, "identical duplicates", "One was kept", rows=rows)
+
     def quarantined(self) -> pl.DataFrame:
         """Return the quarantine table in canonical order."""
         if not self._quarantine:

@@ -10,7 +10,7 @@ from pipeline.intake.ledger import ROW
 from pipeline.intake.rows import PATIENT, SOURCE, dtypes
 
 DAYS_PER_YEAR = 365.25
-OLDEST_OF_BAND = (25, 35, 45, 55, 65)
+UPPER_AGES = (25, 35, 45, 55, 65, float("inf"))  # each band ends below its age
 BANDS = ("<25", "25-34", "35-44", "45-54", "55-64", "65+")
 PATIENT_COLUMNS = {
     **dict.fromkeys(("sex", "age_band", "country", "centre", "network"), pl.String),
@@ -45,7 +45,9 @@ def with_age(patients: pl.DataFrame, baseline: pl.DataFrame, time: TimeKind) -> 
         pl.coalesce("age", pl.when(computed >= 0).then(computed)).alias("age"),
         pl.coalesce("birth_year", year.cast(pl.Float64)).cast(pl.Int32).alias("birth_year"),
     )
-    band = pl.col("age").cut(list(OLDEST_OF_BAND), labels=list(BANDS), left_closed=True).cast(pl.String)
+    band = pl.lit(None, dtype=pl.String)
+    for upper, label in zip(reversed(UPPER_AGES), reversed(BANDS), strict=True):
+        band = pl.when(pl.col("age") < upper).then(pl.lit(label)).otherwise(band)
     return with_years.with_columns(pl.coalesce("age_band", band).alias("age_band")).drop(
         "baseline", "birth_date"
     )

@@ -1,0 +1,242 @@
+"""Bad inputs that concern who is who: each case by its number in the project's list of bad inputs."""
+
+from pathlib import Path
+
+import pytest
+
+from features.errors import BadInput
+from pipeline.intake.identity import read_key
+from pipeline.settings.cohort import PseudonymKey
+from tests.trust.small_cohort import SmallCohort
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> SmallCohort:
+    return SmallCohort(tmp_path)
+
+
+def test_38_leading_zeros_make_two_patients(cohort: SmallCohort) -> None:
+    result = cohort.examine()
+    assert result.good.tables["patients"].height == 4
+    assert result.good.tables["patients"]["patient_id"].n_unique() == 4
+
+
+@pytest.mark.parametrize("spoiled", ["1.2E+15", "1,2e15"])
+def test_39_id_in_floating_point_form(cohort: SmallCohort, spoiled: str) -> None:
+    cohort.replace("patients.csv", "00034", f'"{spoiled}"')
+    cohort.examine().check(
+        "refused", "ids in floating-point form", file="patients.csv", row=4, variable="id", secret=spoiled
+    )
+
+
+def test_40_ids_of_23_digits_stay_apart(cohort: SmallCohort) -> None:
+    one, two = "90000000000000000000001", "90000000000000000000002"
+    for file in ("patients.csv", "visits.csv", "blood.csv", "events.csv"):
+        cohort.replace(file, "00034", one)
+    cohort.replace("patients.csv", "00056", two).replace("visits.csv", "00056", two).replace(
+        "blood.csv", "00056", two
+    )
+    result = cohort.examine()
+    assert result.problems == []
+    assert result.good.tables["patients"].height == 4
+
+
+def test_41_white_space_in_an_id(cohort: SmallCohort) -> None:
+    cohort.replace("visits.csv", "00056", "00056\u00a0 ")
+    result = cohort.examine()
+    result.check("fixed", "white space", file="visits.csv", row=5, variable="id", secret="00056")
+    assert result.account("visits") == (4, 4, 0, 0)
+
+
+def test_41_white_space_that_joins_two_ids(cohort: SmallCohort) -> None:
+    cohort.replace("patients.csv", "00034,f", "12 ,f")
+    cohort.examine().check("refused", "differ only by white space", file="patients.csv", row=4, variable="id")
+
+
+def test_42_unicode_forms_are_one_id_and_case_warns(cohort: SmallCohort) -> None:
+    cohort.replace("patients.csv", "00034", "é1").replace("visits.csv", "00034", "e\u03011")
+    cohort.replace("blood.csv", "00034", "é1").replace("events.csv", "00034", "é1")
+    result = cohort.examine()
+    result.check("fixed", "Unicode form", file="visits.csv", row=4, variable="id")
+    assert result.account("visits") == (4, 4, 0, 0)
+
+
+def test_43_null_id(cohort: SmallCohort) -> None:
+    cohort.replace("blood.csv", "12,v0,2.5", ",v0,2.5")
+    result = cohort.examine()
+    result.check("quarantined", "no patient id", file="blood.csv", row=3, variable="patient_id", secret="2.5")
+    assert result.account("blood") == (4, 3, 1, 0)
+
+
+def test_44_identical_rows_are_one_and_counted(cohort: SmallCohort) -> None:
+    cohort.replace("patients.csv", "00034,f,1990,south\n", "00034,f,1990,south\n00034,f,1990,south\n")
+    result = cohort.examine()
+    result.check("fixed", "identical duplicates", file="patients.csv", row=5, secret="00034")
+    assert result.account("patients") == (5, 4, 0, 1)
+
+
+def test_44_identical_rows_of_measurements(cohort: SmallCohort) -> None:
+    cohort.replace("blood.csv", "00034,v0,3.5,no\n", "00034,v0,3.5,no\n00034,v0,3.5,no\n")
+    result = cohort.examine()
+    assert result.account("blood") == (5, 4, 0, 1)
+    result.check("fixed", "identical duplicates", file="blood.csv", row=5)
+
+
+def test_45_conflicting_rows_of_one_patient_are_both_set_aside(cohort: SmallCohort) -> None:
+    cohort.replace("patients.csv", "00034,f,1990,south\n", "00034,f,1990,south\n00034,m,1990,south\n")
+    result = cohort.examine()
+    problem = result.the("quarantined", "rows of the same patient_id conflict")
+    assert (problem.file, problem.first_row, problem.rows) == ("patients.csv", 4, 2)
+    assert "00034" not in problem.sentence()
+    assert result.account("patients") == (5, 3, 2, 0)
+    assert result.account("visits") == (4, 3, 1, 0)
+
+
+def test_45_conflicting_values_are_both_set_aside(cohort: SmallCohort) -> None:
+    cohort.replace("blood.csv", "00034,v0,3.5,no\n", "00034,v0,3.5,no\n00034,v0,9.5,no\n")
+    result = cohort.examine()
+    problem = result.the("quarantined", "two values of one patient, time and replicate conflict")
+    assert (problem.file, problem.first_row, problem.rows, problem.variable) == ("blood.csv", 4, 2, "crp")
+    assert "9.5" not in problem.sentence()
+    assert len(result.values("crp")) == 3
+    assert len(result.values("smoker")) == 4
+
+
+def test_47_sex_that_changes_between_the_rows_of_a_patient(cohort: SmallCohort) -> None:
+    cohort.files["patients.csv"] = (
+        "id,sex,born,site,n\n12,f,1980,north,1\n12,m,1980,north,2\n00012,f,1970,north,3\n"
+    )
+    cohort.change("patients", first_by="n")
+    result = cohort.examine()
+    result.check("quarantined", "sex or birth changes", file="patients.csv", row=2)
+    assert result.account("patients") == (3, 1, 2, 0)
+
+
+def test_51_withdrawn_patients_are_left_out_of_every_file(cohort: SmallCohort) -> None:
+    cohort.files["gone.csv"] = "id\n12\n"
+    cohort.change("gone", table="withdrawals")
+    result = cohort.examine()
+    assert result.verdicts == {"warning"}  # only non-smokers are left
+    assert result.good.tables["patients"].height == 3
+    assert [result.account(name) for name in ("patients", "visits", "blood", "stays")] == [
+        (4, 3, 0, 1),
+        (4, 3, 0, 1),
+        (4, 3, 0, 1),
+        (2, 1, 0, 1),
+    ]
+    step = next(step for step in result.good.flow["patients"] if step["step"] == "not withdrawn")
+    assert step == {"step": "not withdrawn", "patients": 3, "removed": 1}
+
+
+def test_52_unknown_withdrawal_stays_pending(cohort: SmallCohort) -> None:
+    cohort.files["gone.csv"] = "id\n12\n77777\n"
+    result = cohort.change("gone", table="withdrawals").examine()
+    result.check(
+        "warning", "no patients' file holds", file="gone.csv", row=3, variable="patient_id", secret="77777"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "id\n", "id,why\n12\n", "patient\n12\n", "id,why\n,moved\n", "id\n1.2E+15\n", '"id\n12\n']
+)
+def test_53_malformed_withdrawal_list_never_means_that_nobody_withdrew(
+    cohort: SmallCohort, content: str
+) -> None:
+    cohort.files["gone.csv"] = content
+    result = cohort.change("gone", table="withdrawals", ignore=["why"]).examine()
+    assert result.intake is None
+    assert [problem.file for problem in result.problems if problem.verdict == "refused"] == ["gone.csv"]
+
+
+def test_53_missing_withdrawal_list(cohort: SmallCohort) -> None:
+    cohort.change("gone", table="withdrawals").examine().check(
+        "refused", "the file is missing", file="gone.csv"
+    )
+
+
+def test_54_no_consent_no_row(cohort: SmallCohort) -> None:
+    cohort.consent = {"basis": "column consent", "per_patient": True}
+    cohort.examine().check("refused", "no column holds consent", file="patients.csv", variable="consent")
+    cohort.files["patients.csv"] = (
+        "id,sex,born,site,ok\n00012,f,1980,north,oui\n12,m,1975,north,non\n00034,f,1990,south,\n00056,m,1966,south,oui\n"
+    )
+    columns = {
+        **cohort.sources["patients"]["columns"],
+        "consent": {"from": "ok", "codes": {"oui": True, "non": False}},
+    }
+    result = cohort.change("patients", columns=columns).examine()
+    assert result.account("patients") == (4, 2, 0, 2)
+    assert result.account("blood") == (4, 2, 0, 2)
+    assert result.verdicts == {"warning"}  # only non-smokers are left
+
+
+def test_nobody_left_after_consent(cohort: SmallCohort) -> None:
+    cohort.consent = {"basis": "column consent", "per_patient": True}
+    columns = {**cohort.sources["patients"]["columns"], "consent": {"constant": False}}
+    cohort.change("patients", columns=columns).examine().check(
+        "refused", "no patient remains", file="the cohort"
+    )
+
+
+def test_row_of_a_patient_in_no_patients_file(cohort: SmallCohort) -> None:
+    cohort.replace("blood.csv", "\n12,v0", "\n99,v0")
+    result = cohort.examine()
+    result.check(
+        "quarantined", "in no patients' file", file="blood.csv", row=3, variable="patient_id", secret="99,"
+    )
+    assert result.account("blood") == (4, 3, 1, 0)
+
+
+def _key(tmp_path: Path, content: bytes = bytes(range(32)), mode: int = 0o600) -> Path:
+    path = tmp_path / "secret.key"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+FINGERPRINT = "630dcd2966c43366"  # of the bytes 0 to 31, by sha256sum
+
+
+def test_key_of_a_file(tmp_path: Path) -> None:
+    key = PseudonymKey(file=str(_key(tmp_path)), fingerprint=FINGERPRINT)
+    assert read_key(key, seed=1, open_data=False, repository=Path.cwd()) == bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "fingerprint", "said"),
+    [
+        (bytes(range(31)), 0o600, FINGERPRINT, "fewer than 32 bytes"),
+        (bytes(range(32)), 0o640, FINGERPRINT, "read by others"),
+        (bytes(range(32)), 0o604, FINGERPRINT, "read by others"),
+        (bytes(range(1, 33)), 0o600, FINGERPRINT, "is not the one"),
+        (bytes(range(32)), 0o600, None, f"fingerprint: '{FINGERPRINT}'"),
+    ],
+)
+def test_49_key_that_is_not_safe(
+    tmp_path: Path, content: bytes, mode: int, fingerprint: str | None, said: str
+) -> None:
+    key = PseudonymKey(file=str(_key(tmp_path, content, mode)), fingerprint=fingerprint)
+    with pytest.raises(BadInput, match=said):
+        read_key(key, seed=1, open_data=False, repository=Path.cwd())
+
+
+def test_49_key_inside_the_repository_missing_or_derived(tmp_path: Path) -> None:
+    inside = PseudonymKey(file=str(_key(tmp_path)), fingerprint=FINGERPRINT)
+    with pytest.raises(BadInput, match="inside the repository"):
+        read_key(inside, seed=1, open_data=False, repository=tmp_path)
+    with pytest.raises(BadInput, match=r"missing. Make one with"):
+        read_key(PseudonymKey(file=str(tmp_path / "none")), seed=1, open_data=False, repository=Path.cwd())
+    with pytest.raises(BadInput, match="simulated or public data"):
+        read_key(PseudonymKey(derive_from_seed=True), seed=1, open_data=False, repository=Path.cwd())
+    assert (
+        len(read_key(PseudonymKey(derive_from_seed=True), seed=1, open_data=True, repository=Path.cwd()))
+        == 32
+    )
+
+
+def test_42_ids_that_differ_by_case_warn(cohort: SmallCohort) -> None:
+    cohort.replace("patients.csv", "00034", "a1").replace("patients.csv", "00056", "A1")
+    cohort.files = {"patients.csv": cohort.files["patients.csv"]}
+    cohort.sources = {"patients": cohort.sources["patients"]}
+    result = cohort.examine()
+    result.check("warning", "differ only by case", file="patients.csv", variable="id", secret="A1")
