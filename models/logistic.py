@@ -64,8 +64,8 @@ def fit_logistic(
     """Minimise mean weighted log loss + penalty * (l1_ratio * |b|_1 + (1 - l1_ratio) / 2 * |b|^2).
 
     The objective is that of glmnet (Friedman, Hastie and Tibshirani 2010, doi 10.18637/jss.v033.i01), solved by
-    proximal Newton steps with backtracking (Lee, Sun and Saunders 2014, doi 10.1137/130921428): one pass over the rows per
-    step, the rest on the (derived x derived) Gram matrix. The intercept is not penalised.
+    proximal Newton steps with backtracking (Lee, Sun and Saunders 2014, doi 10.1137/130921428): a few passes over the rows
+    per step, the rest on the (derived x derived) Gram matrix. The intercept is not penalised.
 
     Args:
         values: shape (rows, derived), columns on one scale.
@@ -79,35 +79,32 @@ def fit_logistic(
     problem = _Problem(
         values, labels, weights / weights.sum(), lasso=penalty * l1_ratio, ridge=penalty * (1.0 - l1_ratio)
     )
-    intercept, coefficients = 0.0, np.zeros(values.shape[1])
-    scores = np.zeros(len(values))
+    rate = float(problem.share @ labels)
+    intercept, coefficients = float(np.log(rate) - np.log1p(-rate)), np.zeros(values.shape[1])
+    scores = np.full(len(values), intercept)
+    bend, last = None, np.inf
     for _ in range(most_steps):
         risk = logistic(scores)
         residual = problem.share * (risk - labels)
-        gradient = residual @ values + problem.ridge * coefficients
-        violation = max(abs(residual.sum()), _violation(gradient, coefficients, problem.lasso))
+        offset, gradient = residual.sum(), residual @ values + problem.ridge * coefficients
+        violation = max(abs(offset), _violation(gradient, coefficients, problem.lasso))
         if violation <= tolerance:
             return LinearLogOdds(float(intercept), coefficients)
-        curvature = problem.share * np.maximum(risk * (1.0 - risk), 1e-6)
-        total, offset = curvature.sum(), residual.sum()
-        means = curvature @ values / total
-        gram = (values.T * curvature) @ values - total * np.outer(means, means)
-        gram[np.diag_indices_from(gram)] += problem.ridge
+        # The Gram matrix is the dear part: it is kept as long as the steps it gives come ten times nearer each time.
+        if bend is None or violation > last / 10:
+            bend = _bend(problem, risk)
+        last = violation
         # The intercept is eliminated from the quadratic model: it follows from the coefficients.
-        linear = gradient - offset * means
-        step = _quadratic_step(
-            gram, linear, coefficients, lasso=problem.lasso, tolerance=max(tolerance / 10, violation / 20)
-        )
-        shift = -offset / total - means @ step
+        linear = gradient - offset * bend.means
+        inner = max(tolerance / 10, violation / 20)
+        step = _quadratic_step(bend, linear, coefficients, lasso=problem.lasso, tolerance=inner)
+        shift = float(-offset / bend.total - bend.means @ step)
         moves = shift + values @ step
         lasso_change = np.abs(coefficients + step).sum() - np.abs(coefficients).sum()
-        slope = float(linear @ step - offset**2 / total + problem.lasso * lasso_change)
+        slope = float(linear @ step - offset**2 / bend.total + problem.lasso * lasso_change)
         size = _step_size(problem, scores, coefficients, (moves, step), slope)
-        intercept, coefficients, scores = (
-            intercept + size * shift,
-            coefficients + size * step,
-            scores + size * moves,
-        )
+        intercept, coefficients = intercept + size * shift, coefficients + size * step
+        scores = scores + size * moves
     raise BadTarget(
         f"The logistic model did not converge in {most_steps} steps at penalty {penalty:g}; raise the penalty or leave "
         "out columns that copy each other."
@@ -129,6 +126,30 @@ class _Problem:
         loss = self.share @ np.logaddexp(0.0, -signs * scores)
         penalties = self.lasso * np.abs(coefficients).sum() + self.ridge / 2 * coefficients @ coefficients
         return float(loss + penalties)
+
+
+@dataclass(frozen=True)
+class _Bend:
+    """Second derivatives of the loss, with the intercept taken out of the coefficients' part; `steepest` bounds them."""
+
+    total: float
+    means: Floats
+    gram: Floats
+    steepest: float
+
+
+def _bend(problem: _Problem, risk: Floats) -> _Bend:
+    curvature = problem.share * np.maximum(risk * (1.0 - risk), 1e-6)
+    total = float(curvature.sum())
+    means = curvature @ problem.values / total
+    root = problem.values * np.sqrt(curvature)[:, None]
+    gram = root.T @ root - total * np.outer(means, means)
+    gram[np.diag_indices_from(gram)] += problem.ridge
+    # With more columns than rows the eigenvalues of the smaller product bound those of the Gram matrix.
+    wide = gram.shape[0] > len(root)
+    square = root @ root.T if wide else gram
+    largest = float(np.linalg.eigvalsh(square).max(initial=0.0)) if problem.lasso > 0 else 0.0
+    return _Bend(total, means, gram, max(largest + (problem.ridge if wide else 0.0), 1e-12))
 
 
 def _step_size(
@@ -154,7 +175,7 @@ def _violation(gradient: Floats, coefficients: Floats, lasso: float) -> float:
 
 
 def _quadratic_step(
-    gram: Floats, linear: Floats, start: Floats, *, lasso: float, tolerance: float, most_rounds: int = 3000
+    bend: _Bend, linear: Floats, start: Floats, *, lasso: float, tolerance: float, most_rounds: int = 3000
 ) -> Floats:
     """Minimise linear.s + s.gram.s/2 + lasso*|start + s|_1 over s, by accelerated proximal gradient steps.
 
@@ -162,12 +183,12 @@ def _quadratic_step(
     Candes 2015, doi 10.1007/s10208-013-9150-3).
     """
     if lasso == 0:
-        return np.asarray(np.linalg.solve(gram, -linear), dtype=np.float64)
-    rate = 1.0 / max(float(np.linalg.eigvalsh(gram).max(initial=0.0)), 1e-12)
+        return np.asarray(np.linalg.solve(bend.gram, -linear), dtype=np.float64)
+    rate = 1.0 / bend.steepest
     point = look = start
     momentum = 1.0
     for _ in range(most_rounds):
-        moved = look - rate * (linear + gram @ (look - start))
+        moved = look - rate * (linear + bend.gram @ (look - start))
         new = np.sign(moved) * np.maximum(np.abs(moved) - rate * lasso, 0.0)
         settled = np.abs(new - look).max(initial=0.0) <= rate * tolerance
         if (look - new) @ (new - point) > 0:
