@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import polars as pl
 
 from features.clinical_definitions import DEFINITIONS, DEMOGRAPHICS, MEASURED, icd9_definition
-from features.columns import as_measured, chosen_variables, finish, measured, units
+from features.columns import as_measured, chosen_variables, finish, measured
 from features.contract import BuiltFeatures, Definition, Tables
 from features.diagnosis_groups import icd9_group
 from features.errors import BadInput
@@ -59,9 +59,7 @@ def build(
     }
     groups = _diagnosis_groups(window, icd9_chapters)
     chosen = chosen_variables("clinical", window, variables, (*exclude, *icd9_chapters))
-    extra, extra_definitions = measured(
-        window, [name for name in chosen if name not in values], unit=units(tables["measurements"])
-    )
+    extra, extra_definitions = measured(window, [name for name in chosen if name not in values])
     left_out = set(chosen_names([*values], exclude))
     definitions = [
         *(_as_found(item, values[item.name]) for item in DEFINITIONS if item.name in values),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from features.columns import chosen_variables, finish, measured, units
+from features.columns import chosen_variables, finish, measured
 from features.contract import BuiltFeatures, Definition, Tables
 from features.windows import open_window
 
@@ -70,7 +70,5 @@ def build(
     window = open_window(prediction_times, tables, look_behind_days=look_behind_days)
     values = {item.name: window.latest(item.name)["number"] for item in DEFINITIONS}
     chosen = chosen_variables("cognitive", window, variables, exclude)
-    extra, definitions = measured(
-        window, [name for name in chosen if name not in values], unit=units(tables["measurements"])
-    )
+    extra, definitions = measured(window, [name for name in chosen if name not in values])
     return finish("cognitive", prediction_times, {**values, **extra}, (*DEFINITIONS, *definitions))

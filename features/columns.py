@@ -78,9 +78,7 @@ def chosen_variables(
     return tuple(sorted(name for name in chosen if not any(fnmatchcase(name, item) for item in exclude)))
 
 
-def measured(
-    window: Window, variables: Iterable[str], *, unit: Mapping[str, str | None] | None = None
-) -> tuple[dict[str, pl.Series], list[Definition]]:
+def measured(window: Window, variables: Iterable[str]) -> tuple[dict[str, pl.Series], list[Definition]]:
     """Return the latest values of variables as they are, with their definitions; categories where any is one."""
     values: dict[str, pl.Series] = {}
     definitions = []
@@ -90,7 +88,7 @@ def measured(
             Definition(
                 name=name,
                 description=f"latest {name} behind the prediction",
-                unit=(unit or {}).get(name),
+                unit=window.units.get(name),
                 source="the study's dictionary",
                 needs=(name,),
                 kind="category" if values[name].dtype == pl.String else "number",
@@ -108,12 +106,6 @@ def as_measured(window: Window, variable: str) -> pl.Series:
         text = pl.coalesce(pl.col("category"), pl.col("number").cast(pl.String))
         return latest.select(text.alias(variable))[variable]
     return latest["number"].alias(variable)
-
-
-def units(measurements: pl.DataFrame) -> dict[str, str | None]:
-    """Return the unit of each measured variable."""
-    found = measurements.group_by("variable").agg(pl.col("unit").drop_nulls().min()).sort("variable")
-    return dict(zip(found["variable"].to_list(), found["unit"].to_list(), strict=True))
 
 
 def _typed(values: pl.Series, definition: Definition) -> pl.Series:

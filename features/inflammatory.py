@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from features.columns import chosen_variables, finish, measured, units
+from features.columns import chosen_variables, finish, measured
 from features.contract import BuiltFeatures, Definition, Tables
 from features.windows import Window, open_window
 
@@ -88,11 +88,7 @@ def build(
     """
     window = open_window(prediction_times, tables, look_behind_days=look_behind_days)
     values = {**_proteins(window), **_ratios(window)}
-    extra, extra_definitions = measured(
-        window,
-        chosen_variables("inflammatory", window, variables, exclude),
-        unit=units(tables["measurements"]),
-    )
+    extra, extra_definitions = measured(window, chosen_variables("inflammatory", window, variables, exclude))
     return finish("inflammatory", prediction_times, {**values, **extra}, (*DEFINITIONS, *extra_definitions))
 
 

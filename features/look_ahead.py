@@ -104,14 +104,23 @@ def _with_nobody(kept: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
 
 def _names_of(measurements: pl.DataFrame) -> pl.DataFrame:
     """Return one row per variable and kind of value, of nobody, so that every known variable stays known."""
-    kinds = measurements.with_columns(pl.col("category").is_not_null().alias("_kind"))
-    never = kinds.with_columns(pl.col("available").min().over("variable"))
-    one = never.unique(["variable", "_kind"], keep="first", maintain_order=True).drop("_kind")
-    return one.with_columns(
-        pl.lit(NOBODY).alias("patient_id"),
-        pl.when(pl.col("number").is_not_null()).then(0.0).alias("number"),
-        pl.when(pl.col("category").is_not_null()).then(pl.lit("")).alias("category"),
+    one = (
+        measurements.group_by("variable", pl.col("category").is_not_null().alias("_category"))
+        .agg(pl.col("available").min(), pl.col("unit").drop_nulls().min())
+        .sort("variable", "_category")
     )
+    nobodys = one.select(
+        pl.lit(NOBODY).alias("patient_id"),
+        "variable",
+        pl.lit(0.0).alias("time"),
+        pl.lit(0, dtype=pl.Int32).alias("replicate"),
+        "available",
+        pl.when(~pl.col("_category")).then(0.0).alias("number"),
+        pl.when("_category").then(pl.lit("")).alias("category"),
+        "unit",
+        pl.lit(False).alias("below_limit"),
+    )
+    return pl.concat([measurements.clear(), nobodys], how="diagonal")
 
 
 def _column(frame: pl.DataFrame, name: str) -> pl.Series | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from features.columns import chosen_variables, finish, measured, units
+from features.columns import chosen_variables, finish, measured
 from features.contract import BuiltFeatures, Definition, Tables
 from features.treatment import ANTIHYPERTENSIVES, GLUCOSE_DRUGS, LIPID_DRUGS, on_treatment
 from features.windows import Window, open_window
@@ -110,9 +110,7 @@ def build(
     met = criteria(numbers.with_columns(fasting, sex(window, tables["patients"])), _treated(window, tables))
     values |= {"metabolic_syndrome": syndrome(met), "criteria_met": _count_met(met)}
     chosen = chosen_variables("metabolic", window, variables, exclude)
-    extra, definitions = measured(
-        window, [name for name in chosen if name not in values], unit=units(tables["measurements"])
-    )
+    extra, definitions = measured(window, [name for name in chosen if name not in values])
     return finish("metabolic", prediction_times, {**values, **extra}, (*DEFINITIONS, *definitions))
 
 

@@ -1,7 +1,7 @@
 """Outcomes: what happened strictly after each prediction time, and who is not eligible and why.
 
-For an event within a horizon a prediction is eligible when the patient is at risk and followed: no episode of the event
-is open, none began within the wash-out, and follow-up goes on after it. The first event or competing event ends the time
+For an event within a horizon a prediction is eligible when the patient is at risk and followed: not in hospital, no
+episode of the event is open, none began within the wash-out, and follow-up goes on after it. The first event or competing event ends the time
 at risk; else follow-up does, and the patient is censored there, never counted as event-free beyond it. An event and a
 competing event of one day count as the event.
 """
@@ -14,17 +14,17 @@ import polars as pl
 
 from features.errors import BadInput
 from features.follow_up import earliest, event_episodes, first_after, stay_episodes
+from features.labels import NO_VALUE, OTHER_VALUE, build_label
 from features.prediction_times import TimeKind
 from features.schema import Outcomes
 
 OPEN = "an episode of the event is open at the prediction time"
 SAME_EPISODE = "the stay goes on elsewhere: a transfer, not a discharge"
+IN_HOSPITAL = "in hospital at the prediction time"
 WASHOUT = "an event within the wash-out"
 ENDED = "an event that competes lies at or before the prediction time"
 NOT_FOLLOWED = "follow-up ends at or before the prediction time"
-NO_VALUE = "the outcome's value is not known"
-OTHER_VALUE = "value not in the outcome's codes"
-REASONS = (ENDED, OPEN, SAME_EPISODE, WASHOUT, NOT_FOLLOWED, NO_VALUE, OTHER_VALUE)
+REASONS = (ENDED, SAME_EPISODE, IN_HOSPITAL, OPEN, WASHOUT, NOT_FOLLOWED, NO_VALUE, OTHER_VALUE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def build_outcome(
             f"outcomes.{name}.index: no prediction time of the rule {settings['index']}. Check that rule."
         )
     if settings["kind"] == "label":
-        labelled = _label(name, settings, index, tables["measurements"])
+        labelled = build_label(name, settings, index, tables["measurements"])
         return _checked(name, settings, index, labelled, horizon=None)
     if time == "order":
         raise BadInput(
@@ -164,8 +164,9 @@ def _reasons(
         else pl.lit(False)
     ).fill_null(False)
     held = {
-        OPEN: past.filter((pl.col("end") > pl.col("now")) & ~index_episode),
         SAME_EPISODE: begun.filter(_transfer(index_episode, merge)) if of_stays else begun.clear(),
+        IN_HOSPITAL: _in_hospital(rows, stays),
+        OPEN: past.filter((pl.col("end") > pl.col("now")) & ~index_episode),
         WASHOUT: past.filter((pl.col("now") - pl.col("start") < washout) & ~index_episode),
     }
     conditions = {
@@ -182,6 +183,15 @@ def _reasons(
     return rows.select(reason.alias("excluded"))["excluded"]
 
 
+def _in_hospital(rows: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
+    """Return the predictions made during a stay of any kind."""
+    joined = rows.select("prediction_id", "patient_id", "time").join(
+        stays.select("patient_id", "admission", "discharge"), on="patient_id", how="inner"
+    )
+    there = pl.col("discharge").is_null() | (pl.col("discharge") > pl.col("time"))
+    return joined.filter((pl.col("admission") <= pl.col("time")) & there)
+
+
 def _transfer(index_episode: pl.Expr, merge: float) -> pl.Expr:
     """The index stay's own episode goes on after its discharge, or another begins at once."""
     goes_on = index_episode & (pl.col("end") > pl.col("now"))
@@ -196,57 +206,6 @@ def _refuse_death_as_censoring(name: str, kind: str, competing: Sequence[str], e
             f"outcomes.{name}.competing lacks death, but the events table has deaths: a death is not censoring. "
             "Add death to competing."
         )
-
-
-def _label(
-    name: str, settings: Mapping[str, Any], index: pl.DataFrame, measurements: pl.DataFrame
-) -> pl.DataFrame:
-    variable = settings["variable"]
-    found = measurements.filter(pl.col("variable") == variable).sort("patient_id", "time", "replicate")
-    known = ", ".join(sorted(measurements["variable"].unique())) or "none"
-    if found.is_empty():
-        raise BadInput(f"outcomes.{name}.variable: {variable!r} was not measured; known: {known}.")
-    if found["available"].min() != float("inf"):
-        raise BadInput(
-            f"outcomes.{name}.variable: {variable!r} may be used as a predictor. Declare role: outcome for it in the "
-            "dictionary, so that no feature can hold the outcome."
-        )
-    both = sorted(set(settings["positive"]) & set(settings["negative"]))
-    if both:
-        raise BadInput(
-            f"outcomes.{name}: {', '.join(both)} stands under positive and negative. Take it out of one."
-        )
-    number = pl.col("number")
-    whole = number.cast(pl.Int64, strict=False)
-    text = pl.coalesce(
-        "category", pl.when(whole == number).then(whole.cast(pl.String)), number.cast(pl.String)
-    )
-    valued = found.with_columns(text.alias("value"))
-    value = pl.coalesce(
-        _linked(index, valued, "stay_id"), _linked(index, valued, "visit"), _linked(index, valued, None)
-    )
-    rows = index.select("prediction_id", "patient_id").with_columns(
-        pl.select(value.alias("value")).to_series()
-    )
-    positive = pl.col("value").is_in(list(settings["positive"]))
-    coded = positive | pl.col("value").is_in(list(settings["negative"]))
-    excluded = (
-        pl.when(pl.col("value").is_null()).then(pl.lit(NO_VALUE)).when(~coded).then(pl.lit(OTHER_VALUE))
-    )
-    return rows.select(
-        "prediction_id",
-        "patient_id",
-        excluded.alias("excluded"),
-        pl.lit(None, dtype=pl.Float64).alias("time"),
-        pl.when(coded).then(positive.cast(pl.Int8)).alias("cause"),
-    )
-
-
-def _linked(index: pl.DataFrame, valued: pl.DataFrame, key: str | None) -> pl.Series:
-    """Return the last value that belongs to the prediction's stay or visit, or to the patient (key None)."""
-    keys = ["patient_id"] if key is None else ["patient_id", key]
-    last = valued.drop_nulls(keys).unique(keys, keep="last", maintain_order=True).select(*keys, "value")
-    return index.select(keys).join(last, on=keys, how="left", maintain_order="left")["value"]
 
 
 def _checked(

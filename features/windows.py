@@ -18,12 +18,14 @@ class Window:
     Attributes:
         times: prediction_id, patient_id, position, time, stay_id and `row`, the order of the prediction times.
         values: measured values by variable, with position, time, available, number, category, below_limit.
+        units: the unit of each variable, null where it has none.
         outcome_variables: variables that are never available to a feature.
         look_behind_days: how far back a value may have been measured; None: any distance.
     """
 
     times: pl.DataFrame
     values: Mapping[str, pl.DataFrame]
+    units: Mapping[str, str | None]
     outcome_variables: tuple[str, ...]
     look_behind_days: float | None
 
@@ -40,14 +42,14 @@ class Window:
         found = self.values.get(variable)
         if found is None or variable in self.outcome_variables:
             return pl.DataFrame(schema=_VALUE_TYPES).clear(len(self.times))
-        joined = self.times.sort("time").join_asof(
+        joined = self.times.sort("position", "time").join_asof(
             found,
             left_on="time",
             right_on="available",
             by="position",
             strategy="backward",
             allow_exact_matches=False,
-            check_sortedness=False,  # both are sorted; polars cannot see it within `by`
+            check_sortedness=False,  # both are sorted within `by`, which polars does not see
             suffix="_measured",
         )
         if self.look_behind_days is not None:
@@ -118,19 +120,29 @@ def open_window(
     measured = tables["measurements"].join(
         times.select("patient_id", "position").unique(maintain_order=True), on="patient_id", how="left"
     )
+    parts = _by_variable(measured)
     return Window(
         times=times,
-        values={str(key[0]): _running_latest(part) for key, part in _parts(measured)},
-        outcome_variables=_never_available(tables["measurements"]),
+        values={name: _running_latest(part) for name, part in parts.items()},
+        units={name: _unit(part) for name, part in parts.items()},
+        outcome_variables=tuple(
+            sorted(name for name, part in parts.items() if part["available"].min() == float("inf"))
+        ),
         look_behind_days=look_behind_days,
     )
 
 
-def _parts(measured: pl.DataFrame) -> Iterable[tuple[tuple[object, ...], pl.DataFrame]]:
+def _by_variable(measured: pl.DataFrame) -> dict[str, pl.DataFrame]:
     needed = measured.select(
-        "variable", "position", "time", "replicate", "available", "number", "category", "below_limit"
+        "variable", "position", "time", "replicate", "available", "number", "category", "below_limit", "unit"
     )
-    return needed.partition_by("variable", as_dict=True, include_key=False).items()
+    parts = needed.partition_by("variable", as_dict=True, include_key=False)
+    return {str(key[0]): part for key, part in parts.items()}
+
+
+def _unit(part: pl.DataFrame) -> str | None:
+    found = part["unit"].drop_nulls()
+    return None if found.is_empty() else str(found.min())
 
 
 def _running_latest(values: pl.DataFrame) -> pl.DataFrame:
@@ -141,18 +153,15 @@ def _running_latest(values: pl.DataFrame) -> pl.DataFrame:
     ranked = (
         values.drop_nulls("position")
         .sort("position", "time", "replicate")
-        .with_row_index("rank")
         .with_columns(pl.max_horizontal("available", "time").alias("available"))
     )
+    in_order = (pl.col("available").diff() >= 0) | (pl.col("position").diff() != 0)
+    if ranked.select(in_order.all()).item():
+        return ranked.select("position", "available", *VALUE)
     known = (
-        ranked.select("position", "available", "rank")
-        .sort("available", "rank")
+        ranked.select("position", "available")
+        .with_row_index("rank")
+        .sort("position", "available", "rank")
         .with_columns(pl.col("rank").cum_max().over("position"))
     )
-    latest = ranked.select(VALUE)[known["rank"]]
-    return known.select("position", "available").hstack(latest)
-
-
-def _never_available(measurements: pl.DataFrame) -> tuple[str, ...]:
-    first = measurements.group_by("variable").agg(pl.col("available").min())
-    return tuple(sorted(first.filter(pl.col("available").is_infinite())["variable"]))
+    return known.select("position", "available").hstack(ranked.select(VALUE)[known["rank"]])

@@ -142,12 +142,17 @@ def test_an_event_within_the_wash_out_excludes() -> None:
     assert first(RELAPSE, (1, 10.5), events=before, washout_days=6.0)[0] == "an event within the wash-out"
 
 
-def test_a_patient_in_hospital_is_not_at_risk_of_admission() -> None:
-    assert first(READMISSION, (1, 10.5), stays=[stay(1, "a", 5, 40)])[0] == (
-        "an episode of the event is open at the prediction time"
-    )
-    assert first(READMISSION, (1, 10.5), stays=[stay(1, "a", 5, None)])[0] is not None
-    assert first(RELAPSE, (1, 10.5), stays=[stay(1, "a", 5, 40)])[0] is None
+@pytest.mark.parametrize("outcome", [RELAPSE, READMISSION])
+@pytest.mark.parametrize("discharge", [40, None])
+def test_a_patient_in_hospital_is_not_at_risk(outcome: Any, discharge: Any) -> None:
+    there = [stay(1, "a", 5, discharge, kind="somatic")]
+    assert first(outcome, (1, 10.5), stays=there) == ("in hospital at the prediction time", None, None)
+
+
+def test_between_two_stays_of_one_episode_it_is_still_open() -> None:
+    stays = [stay(1, "a", 1, 9), stay(1, "b", 12, 40)]
+    found = first(READMISSION, (1, 10.5), stays=stays, merge_within_days=3.0)
+    assert found[0] == "an episode of the event is open at the prediction time"
 
 
 def test_a_readmission_is_the_first_stay_after_the_episode() -> None:

@@ -1,0 +1,70 @@
+"""A label: the value of an outcome variable that belongs to a prediction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from features.errors import BadInput
+
+NO_VALUE = "the outcome's value is not known"
+OTHER_VALUE = "value not in the outcome's codes"
+
+
+def build_label(
+    name: str, settings: Mapping[str, Any], index: pl.DataFrame, measurements: pl.DataFrame
+) -> pl.DataFrame:
+    """Return prediction_id, patient_id, excluded, time (null) and cause (1 positive, 0 negative) of every prediction.
+
+    The value is that of the prediction's own stay, else of its visit, else the patient's latest. A number counts as the
+    text of the whole number it is.
+
+    Raises:
+        BadInput: the variable was not measured, may be a predictor, or the codes overlap.
+    """
+    variable = settings["variable"]
+    found = measurements.filter(pl.col("variable") == variable).sort("patient_id", "time", "replicate")
+    known = ", ".join(sorted(measurements["variable"].unique())) or "none"
+    if found.is_empty():
+        raise BadInput(f"outcomes.{name}.variable: {variable!r} was not measured; known: {known}.")
+    if found["available"].min() != float("inf"):
+        raise BadInput(
+            f"outcomes.{name}.variable: {variable!r} may be used as a predictor. Declare role: outcome for it in the "
+            "dictionary, so that no feature can hold the outcome."
+        )
+    both = sorted(set(settings["positive"]) & set(settings["negative"]))
+    if both:
+        raise BadInput(
+            f"outcomes.{name}: {', '.join(both)} stands under positive and negative. Take it out of one."
+        )
+    number = pl.col("number")
+    whole = number.cast(pl.Int64, strict=False)
+    text = pl.coalesce(
+        "category", pl.when(whole == number).then(whole.cast(pl.String)), number.cast(pl.String)
+    )
+    valued = found.with_columns(text.alias("value"))
+    value = pl.coalesce(
+        _linked(index, valued, "stay_id"), _linked(index, valued, "visit"), _linked(index, valued, None)
+    )
+    rows = index.select("prediction_id", "patient_id").with_columns(
+        pl.select(value.alias("value")).to_series()
+    )
+    positive = pl.col("value").is_in(list(settings["positive"]))
+    coded = positive | pl.col("value").is_in(list(settings["negative"]))
+    excluded = (
+        pl.when(pl.col("value").is_null()).then(pl.lit(NO_VALUE)).when(~coded).then(pl.lit(OTHER_VALUE))
+    )
+    return rows.select(
+        "prediction_id",
+        "patient_id",
+        excluded.alias("excluded"),
+        pl.lit(None, dtype=pl.Float64).alias("time"),
+        pl.when(coded).then(positive.cast(pl.Int8)).alias("cause"),
+    )
+
+
+def _linked(index: pl.DataFrame, valued: pl.DataFrame, key: str | None) -> pl.Series:
+    """Return the last value that belongs to the prediction's stay or visit, or to the patient (key None)."""
+    keys = ["patient_id"] if key is None else ["patient_id", key]
+    last = valued.drop_nulls(keys).unique(keys, keep="last", maintain_order=True).select(*keys, "value")
+    return index.select(keys).join(last, on=keys, how="left", maintain_order="left")["value"]
