@@ -44,7 +44,8 @@ def draw_course(own: Hazards, leaving: Array, available: NDArray[np.int64], draw
         draw: source of randomness.
     """
     count = len(leaving)
-    death = np.ceil(draw.exponential(size=count) / own.death)
+    with np.errstate(divide="ignore"):  # without a hazard nobody dies
+        death = np.ceil(draw.exponential(size=count) / own.death)
     loss = np.ceil(draw.exponential(size=count) * YEAR / (LOSS_PER_YEAR * leaving))
     transfer = np.ceil(draw.exponential(size=count) * YEAR / TRANSFER_PER_YEAR)
     times = np.column_stack([death, loss, transfer, available])

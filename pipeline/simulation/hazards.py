@@ -75,7 +75,7 @@ def calibrate(predictor: Array, network: Array, *, signal: float) -> Levels:
     relapse, readmission = {}, {}
     toward = min(signal, 1.0)
     for name in NETWORKS:
-        chosen = predictor[network == name] if (network == name).any() else predictor
+        chosen = predictor[network == name] if toward > 0 else predictor
         relapse[name] = _level(chosen, _target(RELAPSE_TARGETS, name, toward))
         admitted = 1 - np.exp(-np.exp(relapse[name] + chosen) * 3**RELAPSE_SHAPE)
         readmission[name] = _discharge_level(
@@ -116,9 +116,11 @@ def cumulative_incidence(
     at = end[:, None] * (nodes + 1) / 2
     power = np.broadcast_to(np.asarray(shape, dtype=np.float64), scale.shape)
     time = unit * (at / scale[:, None]) ** (1 / power[:, None])
-    event: Array = (np.exp(-at - death[:, None] * time) @ weights) * end / 2
-    died: Array = 1 - np.exp(-end - death * days) - event
-    return event, died
+    event = (np.exp(-at - death[:, None] * time) @ weights) * end / 2
+    died = 1 - np.exp(-end - death * days) - event
+    return np.round(event, 12), np.round(
+        died, 12
+    )  # equal hazards give equal risks, whatever the order of sums
 
 
 def _target(table: Mapping[str, float], name: str, toward: float) -> float:

@@ -107,8 +107,8 @@ def measure(
         columns[f"{name}_below"] = below
     columns.update(_categories(latent, who, draw, first=first, dials=dials, missing=missing))
     return visits.select("patient", "number").with_columns(
-        **{name: pl.Series(values).fill_nan(None) if values.dtype.kind == "f" else pl.Series(values) for name, values in columns.items()}
-    )  # fmt: skip
+        **{name: pl.Series(values, nan_to_null=True) for name, values in columns.items()}
+    )
 
 
 def _shared(marker: Marker, latent: Latent, dials: Simulation) -> Array:
@@ -173,7 +173,9 @@ def _categories(
             moved = np.clip(code + step * (draw.random(len(who)) < confused), 0, len(levels) - 1)
             told = np.array(levels)[moved]
         empty = draw.random(len(who)) < missing
-        columns[name] = pl.select(pl.when(pl.Series(~empty)).then(pl.Series(told))).to_series().to_numpy()
+        columns[name] = pl.Series(
+            [None if gone else value for gone, value in zip(empty, told.tolist(), strict=True)]
+        )
     for name in BASELINE_ONLY_OTHERS:
         values = latent.people[name].to_numpy().astype(np.float64)[who]
         columns[name] = np.where(first & (draw.random(len(who)) >= missing), values, np.nan)
