@@ -107,12 +107,13 @@ def build(plan: Plan, *, per_patient: bool, key: bytes, seed: int, ledger: Ledge
             "the cohort", "no patient remains after withdrawals and consent", "Check consent's codes"
         )
     state = _State(plan, ledger, usable, admitted, broken)
-    patients = _patients(state)
+    patients = with_positions(_patients(state), admitted.ranks)
+    places = patients.select(PATIENT, "position")
     tables = {name: _simple(state, name, patients) for name in SCHEMAS}
     life = lives(patients, tables["events"], plan.time)
     for name, columns in DATED.items():
         tables[name] = possible(tables[name], life, columns, extract=plan.extract_date, ledger=ledger)
-    tables["stays"] = ordered(tables["stays"], "admission", "discharge", ledger)
+    tables["stays"] = number_stays(ordered(tables["stays"], "admission", "discharge", ledger), places)
     tables["medications"] = ordered(tables["medications"], "start", "stop", ledger)
     measured = _measured(state, tables, patients, life)
     if ledger.refused:
@@ -185,11 +186,13 @@ def _of_known_patients(frame: pl.DataFrame, patients: pl.DataFrame, state: _Stat
 def _measured(
     state: _State, tables: Mapping[str, pl.DataFrame], patients: pl.DataFrame, life: pl.DataFrame
 ) -> pl.DataFrame:
-    plan, ledger = state.plan, state.ledger
+    plan, ledger, places = state.plan, state.ledger, patients.select(PATIENT, "position")
     sources = {}
     for loaded, mapped, rows in state.of("measurements"):
         heads = read_heads(loaded, mapped, rows, time=plan.time, ledger=ledger)
-        heads = _of_known_patients(heads, patients, state)
+        heads = _of_known_patients(heads, patients, state).join(
+            places, on=PATIENT, how="left", maintain_order="left"
+        )
         heads = possible(
             _linked(heads, tables, state), life, ("time",), extract=plan.extract_date, ledger=ledger
         )
@@ -206,21 +209,21 @@ def _linked(heads: pl.DataFrame, tables: Mapping[str, pl.DataFrame], state: _Sta
     """Find the visit and stay that a measurement names; without a time of its own it takes theirs."""
     ledger = state.ledger
     visits = tables["visits"].select(PATIENT, "visit", pl.col("time").alias("__visit"))
-    stays = tables["stays"].select(PATIENT, "stay_id", pl.col("admission").alias("__stay"))
+    stays = tables["stays"].select(PATIENT, "stay_id", pl.col("admission").alias("__begin"), "__stay")
     linked = heads.join(visits, on=[PATIENT, "visit"], how="left", maintain_order="left").join(
         stays, on=[PATIENT, "stay_id"], how="left", maintain_order="left"
     )
     if state.broken & {"visits", "stays"}:
-        return linked.drop("__visit", "__stay").filter(pl.col("time").is_not_null())
-    for name, found in (("visit", "__visit"), ("stay_id", "__stay")):
+        return linked.drop("__visit", "__begin", "__stay").filter(pl.col("time").is_not_null())
+    for name, found in (("visit", "__visit"), ("stay_id", "__begin")):
         lost = pl.col(name).is_not_null() & pl.col(found).is_null()
         set_aside(
             linked.filter(lost), f"its {name} is not among the patient's", "Deliver it too", ledger, name
         )
         linked = linked.filter(~lost)
-    linked = linked.with_columns(pl.coalesce("time", "__visit", "__stay").alias("time")).drop(
-        "__visit", "__stay"
-    )
+    linked = linked.with_columns(
+        pl.coalesce("time", "__visit", "__begin").alias("time"), pl.col("__stay").alias("stay_id")
+    ).drop("__visit", "__begin", "__stay")
     timeless = pl.col("time").is_null()
     set_aside(linked.filter(timeless), "no time of measurement", "Fill it in at the source", ledger, "time")
     return linked.filter(~timeless)
@@ -237,19 +240,10 @@ def _finished(state: _State, tables: dict[str, pl.DataFrame]) -> Intake:
         .group_by(PATIENT)
         .agg(pl.col(begin).min().alias("baseline"))
     )
-    patients = with_positions(with_age(tables["patients"], baseline, state.plan.time), state.admitted.ranks)
+    patients = with_age(tables["patients"], baseline, state.plan.time)
     places = patients.select(PATIENT, "position")
-    numbered = number_stays(tables["stays"], places)
-    renamed = numbered.select(PATIENT, "stay_id", "__stay")
-    measured = tables["measurements"].join(
-        renamed, on=[PATIENT, "stay_id"], how="left", maintain_order="left"
-    )
-    tables = {
-        **tables,
-        "patients": patients,
-        "stays": numbered.with_columns(pl.col("__stay").alias("stay_id")),
-        "measurements": measured.with_columns(pl.col("__stay").alias("stay_id")),
-    }
+    stays = tables["stays"].with_columns(pl.col("__stay").alias("stay_id"))
+    tables = {**tables, "patients": patients, "stays": stays}
     finished = {name: canonical(name, tables[name], places) for name in TABLES}
     described = describe_variables(finished["measurements"], state.plan.dictionary)
     warn_of_variables(described, state.ledger)

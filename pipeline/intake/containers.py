@@ -6,6 +6,7 @@ import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 LARGEST_FILE = 4_000_000_000  # bytes, unpacked
 LARGEST_RATIO = 100  # unpacked to packed: text packs about tenfold
@@ -26,6 +27,7 @@ class Folder:
     """A study's source folder; each file is read and hashed once."""
 
     root: Path
+    parsed: dict[object, Any] = field(default_factory=dict)  # what others made of a file, to be reused
     _contents: dict[str, bytes] = field(default_factory=dict)
 
     def read(self, path: str, sha256: str | None = None) -> bytes:

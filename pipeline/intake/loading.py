@@ -43,7 +43,10 @@ def load(source: Source, folder: Folder, ledger: Ledger) -> Loaded | None:
         if source.path.lower().endswith((".parquet", ".pq")):
             loaded, blank = _parquet(source, content), 0
         else:
-            rows = _text(source, content, ledger)
+            key = (source.path, source.dialect, source.may_be_empty)
+            if key not in folder.parsed:  # one file may feed several tables
+                folder.parsed[key] = _text(source, content, ledger)
+            rows: TextRows = folder.parsed[key]
             loaded, blank = Loaded(source, rows.frame, {}, rows.many_lines), rows.blank
         _check_cells(loaded)
     except Unusable as problem:

@@ -230,10 +230,11 @@ def assemble(
     """Join values to their heads, leave out duplicates, and set conflicting values of one key aside.
 
     Returns:
-        the columns of features.schema.Measurements with SOURCE and ROW, not yet in canonical order.
+        the columns of features.schema.Measurements with SOURCE, ROW and position, in canonical order.
     """
     parts = []
-    for name in sorted({variable for values in sources.values() for variable in values.by_variable}):
+    names = sorted({variable for values in sources.values() for variable in values.by_variable})
+    for rank, name in enumerate(names):
         variable = dictionary[name]
         stacked = pl.concat(
             [
@@ -241,17 +242,21 @@ def assemble(
                 for values in sources.values()
                 if name in values.by_variable
             ]
-        )
+        ).sort("position", "time", "replicate", maintain_order=True)
         parts.append(
             _unambiguous(_timed(stacked, variable, time), name, ledger).with_columns(
-                pl.lit(name).alias("variable"), pl.lit(variable.unit, dtype=pl.String).alias("unit")
+                pl.lit(name).alias("variable"),
+                pl.lit(variable.unit, dtype=pl.String).alias("unit"),
+                pl.lit(rank, dtype=pl.Int64).alias("rank"),
             )
         )
     wanted = [SOURCE, ROW, *Measurements.column_names()]
     if not parts:
         whole: dict[str, pl.DataType] = {SOURCE: pl.String(), ROW: pl.Int64(), **dtypes(Measurements)}
         return pl.DataFrame(schema=whole)
-    return pl.concat([part.select(wanted) for part in parts])
+    # Each part is in order of time: one number sorts millions of rows several times faster than four columns.
+    together = pl.concat([part.select("position", "rank", *wanted) for part in parts])
+    return together.sort(pl.col("position") * len(names) + pl.col("rank"), maintain_order=True).drop("rank")
 
 
 def _timed(frame: pl.DataFrame, variable: Variable, time: TimeKind) -> pl.DataFrame:
@@ -281,4 +286,5 @@ def _unambiguous(frame: pl.DataFrame, name: str, ledger: Ledger) -> pl.DataFrame
         ledger,
         variable=name,
     )
-    return pl.concat([alone, single.filter(~conflicting)])
+    both = pl.concat([alone, single.filter(~conflicting)])
+    return both.sort("position", "time", "replicate", maintain_order=True)

@@ -20,7 +20,6 @@ ORDER = {
     "patients": ("position",),
     "visits": ("position", "time", "visit"),
     "stays": ("position", "admission", "discharge", "stay_id"),
-    "measurements": ("position", "variable", "time", "replicate"),
     "events": ("position", "time", "kind"),
     "medications": ("position", "start", "atc"),
     "genotypes": ("position", "sample_id"),
@@ -68,7 +67,9 @@ def canonical(name: str, frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFr
     schema = Patients if name == "patients" else TABLES[name]
     wanted = dtypes(schema)
     ordered = frame if "position" in frame.columns else frame.join(places, on=PATIENT, how="left")
-    return ordered.sort(ORDER[name], nulls_last=True).select(
+    if name in ORDER:  # measurements come in order
+        ordered = ordered.sort(ORDER[name], nulls_last=True)
+    return ordered.select(
         [
             (pl.col(column) if column in ordered.columns else pl.lit(None)).cast(dtype).alias(column)
             for column, dtype in wanted.items()
@@ -78,7 +79,7 @@ def canonical(name: str, frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFr
 
 def rows_kept(frame: pl.DataFrame, kept: dict[str, set[int]]) -> None:
     """Note which source rows a table holds."""
-    for (source,), group in frame.group_by(SOURCE):
+    for (source,), group in frame.select(SOURCE, ROW).unique().group_by(SOURCE):
         kept.setdefault(str(source), set()).update(group.get_column(ROW).to_list())
 
 
