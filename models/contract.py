@@ -37,7 +37,10 @@ class Learner(Protocol):
         """Fit preprocessing and model; raises BadTarget where that is impossible."""
 
     def predict_risk(self, X: pl.DataFrame, horizons: Sequence[float]) -> Floats:
-        """Return the risk of each cause by each horizon: shape (rows, causes, horizons), in [0, 1]."""
+        """Return the risk of each cause by each horizon: shape (rows, causes, horizons), in [0, 1].
+
+        Cause 1 comes first; a learner that does not model competing events returns it alone (axis length 1).
+        """
 
     def explain(self, X: pl.DataFrame) -> tuple[Floats, Floats]:
         """Return contributions on the log-odds scale, shape (rows, X's columns used), and the base value (rows,).

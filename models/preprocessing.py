@@ -12,6 +12,8 @@ from models.errors import BadTarget
 
 Floats = NDArray[np.float64]
 
+SMALLEST_GROUP = 11  # counts of 10 and fewer patients are never told, so no model holds them either
+
 
 @dataclass(frozen=True)
 class NumberColumn:
@@ -82,10 +84,10 @@ class Preprocessor:
         scale: bool,
         native_missing: bool = False,
         markers: bool = True,
-        rarest: int = 10,
+        rarest: int = SMALLEST_GROUP,
         most_levels: int = 30,
     ) -> Self:
-        """Learn from training rows; columns that are constant or empty in them are left out.
+        """Learn from training rows; columns that are constant or (nearly) empty in them are left out.
 
         Args:
             X: training rows.
@@ -93,7 +95,7 @@ class Preprocessor:
             scale: bring every derived column to mean 0 and standard deviation 1.
             native_missing: leave missing numbers as NaN where training has them (tree models).
             markers: add a 0/1 column beside a number that is missing in at least `rarest` rows.
-            rarest: a level, or a missing-value column, needs so many training rows.
+            rarest: a level, a missing-value column or the known values of a number need so many training rows.
             most_levels: only so many of the most frequent levels are kept; the rest is "other".
         """
         names = sorted(set(columns))
@@ -101,7 +103,13 @@ class Preprocessor:
         kinds = X.schema
         number_names = [name for name in names if not is_category(kinds[name])]
         least = rarest if markers and not native_missing else X.height + 1
-        numbers = _fit_numbers(number_names, _number_values(X, number_names), native_missing, least)
+        numbers = _fit_numbers(
+            number_names,
+            _number_values(X, number_names),
+            native_missing=native_missing,
+            least_missing=least,
+            least_known=rarest,
+        )
         categories = [
             column
             for name in names
@@ -215,7 +223,7 @@ def _number_values(X: pl.DataFrame, names: Sequence[str]) -> Floats:
 
 
 def _fit_numbers(
-    names: Sequence[str], values: Floats, native_missing: bool, least_missing: int
+    names: Sequence[str], values: Floats, *, native_missing: bool, least_missing: int, least_known: int
 ) -> list[NumberColumn]:
     unknown = np.isnan(values).sum(axis=0)
     columns = []
@@ -223,7 +231,7 @@ def _fit_numbers(
         found = values[:, position]
         if unknown[position]:
             found = found[~np.isnan(found)]
-        if len(found) == 0 or (found == found[0]).all():
+        if len(found) < max(least_known, 1) or (found == found[0]).all():
             continue
         columns.append(
             NumberColumn(

@@ -18,17 +18,16 @@ def rows(n: int, columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, n
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("penalty", [0.005, 0.1])
-@pytest.mark.parametrize("shape", [(400, 12), (60, 90)])
+@pytest.mark.parametrize(("shape", "penalty"), [((400, 12), 0.005), ((400, 12), 0.1), ((60, 90), 0.05)])
 @pytest.mark.filterwarnings("ignore:.*l1_ratio.*:UserWarning")
-def test_equals_scikit_learn(l1_ratio: float, penalty: float, shape: tuple[int, int]) -> None:
+def test_equals_scikit_learn(l1_ratio: float, shape: tuple[int, int], penalty: float) -> None:
     values, labels, weights = rows(*shape)
     ours = fit_logistic(values, labels, weights, penalty=penalty, l1_ratio=l1_ratio, tolerance=1e-8)
     theirs = LogisticRegression(
         C=1 / (penalty * weights.sum()),
         l1_ratio=l1_ratio,
         solver="saga",
-        tol=1e-8,
+        tol=1e-7,
         max_iter=20_000,
         random_state=0,
     ).fit(values, labels, sample_weight=weights)
@@ -65,7 +64,7 @@ def test_perfectly_separated_and_copied_columns_converge() -> None:
     labels = np.repeat([0, 1], 50)
     values = np.column_stack([labels - 0.5, labels - 0.5, np.zeros(100)]) * 2
     for l1_ratio in (0.0, 1.0):
-        model = fit_logistic(values, labels, np.ones(100), penalty=1e-3, l1_ratio=l1_ratio)
+        model = fit_logistic(values, labels, np.ones(100), penalty=1e-4, l1_ratio=l1_ratio)
         assert np.isfinite(model.coefficients).all()
         assert model.log_odds(values)[labels == 1].min() > 2
 

@@ -59,7 +59,7 @@ def test_native_missing_stays_where_training_had_it() -> None:
     values = made.transform(ROWS)
     assert np.isnan(values[6, 0])
     assert values.shape[1] == 7
-    whole = Preprocessor.fit(ROWS.head(6), columns=["age"], scale=False, native_missing=True)
+    whole = Preprocessor.fit(ROWS.head(6), columns=["age"], scale=False, native_missing=True, rarest=2)
     assert whole.transform(ROWS.slice(6, 1))[0, 0] == 45
 
 
@@ -88,6 +88,15 @@ def test_most_frequent_levels_are_kept() -> None:
     assert made.categories[0].levels == tuple(f"w{i:02}" for i in range(10, 40))
     assert made.categories[0].other
     np.testing.assert_allclose(made.transform(pl.DataFrame({"ward": wards})).sum(axis=1), 1)
+
+
+def test_column_known_for_few_patients_is_left_out() -> None:
+    frame = pl.DataFrame(
+        {"rare": [float(i) if i < 10 else None for i in range(60)], "age": [float(i) for i in range(60)]}
+    )
+    assert Preprocessor.fit(frame, columns=frame.columns, scale=False).columns == ("age",)
+    known = frame.with_columns(rare=pl.when(pl.int_range(60) < 11).then(pl.col("age")))
+    assert Preprocessor.fit(known, columns=known.columns, scale=False).columns == ("age", "rare")
 
 
 def test_state_is_json_and_comes_back() -> None:
