@@ -16,8 +16,8 @@ def build_label(
 ) -> pl.DataFrame:
     """Return prediction_id, patient_id, excluded, time (null) and cause (1 positive, 0 negative) of every prediction.
 
-    The value is that of the prediction's own stay, else of its visit, else the patient's latest. A number counts as the
-    text of the whole number it is.
+    The value is that of the prediction's own stay, else of its visit, else the patient's latest that belongs to no stay:
+    what another stay ended with is never taken. A number counts as the text of the whole number it is.
 
     Raises:
         BadInput: the variable was not measured, may be a predictor, or the codes overlap.
@@ -44,7 +44,9 @@ def build_label(
     )
     valued = found.with_columns(text.alias("value"))
     value = pl.coalesce(
-        _linked(index, valued, "stay_id"), _linked(index, valued, "visit"), _linked(index, valued, None)
+        _linked(index, valued, "stay_id"),
+        _linked(index, valued, "visit"),
+        _linked(index, valued.filter(pl.col("stay_id").is_null()), None),
     )
     rows = index.select("prediction_id", "patient_id").with_columns(
         pl.select(value.alias("value")).to_series()

@@ -240,19 +240,19 @@ def given_values(*values: Any, **more: Any) -> Any:
     ]
 
 
-def test_a_label_is_the_value_of_the_same_stay_else_the_latest() -> None:
+def test_a_label_is_the_value_of_the_same_stay_else_the_latest_of_no_stay() -> None:
     own = [
         *given_values((1, 5.0, "<30"), stay_id="a"),
         *given_values((1, 7.0, "NO"), stay_id="b"),
         *given_values((8, 5.0, "<30"), (8, 9.0, ">30")),
     ]
-    asked = predictions((1, 5.0, "a"), (1, 7.0, "b"), (8, 10.0), (9, 10.0))
+    asked = predictions((1, 5.0, "a"), (1, 7.0, "b"), (8, 10.0), (1, 9.0, "c"))
     result = build_outcome("o", LABEL, asked, tables(measurements=own), time="order")
     assert result.frame.select("excluded", "cause").rows() == [
         (None, 1),
         (None, 0),
-        (None, 0),
         ("the outcome's value is not known", None),
+        (None, 0),
     ]
     assert result.frame["time"].null_count() == 4
     assert (result.flow["eligible"], result.flow["events"], result.flow["censored"]) == (3, 1, 0)
@@ -292,7 +292,7 @@ def test_a_label_that_cannot_be_used_is_refused(measurements: Any, changes: Any,
 days = st.integers(1, 60).map(float)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 3), days, st.sampled_from(["relapse", "death", "transfer"])),

@@ -68,7 +68,7 @@ rows_of_a_cohort = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     rows_of_a_cohort, st.lists(st.tuples(st.integers(1, 3), whole), min_size=1, max_size=8), st.none() | whole
 )
