@@ -42,7 +42,7 @@ def draw_bars(summary: pl.DataFrame, title: str) -> Any:
         capsize=2,
     )
     axes.set_yticks(range(len(top)), shortened(top["column"].to_list()))
-    axes.set_xlabel("mean |SHAP|, log-odds; whisker: standard deviation of outer folds")
+    axes.set_xlabel("mean |SHAP|, log-odds\n(whisker: standard deviation between outer folds)")
     axes.set_xlim(left=0)
     axes.grid(visible=False, axis="y")
     head(figure, title)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -38,6 +38,24 @@ def metric_values(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> dict[str
         bounds = {f"{name}.{bound}": row[bound] for bound in ("lower", "upper") if row[bound] is not None}
         values.update(bounds)
     return values
+
+
+def first_columns(
+    schemes: Sequence[str], primary: tuple[str, str] | None, logged: Iterable[Mapping[str, float]]
+) -> list[str]:
+    """Return the metrics that a list of runs shows first: the declared metric under each scheme, with its bounds.
+
+    Args:
+        schemes: the schemes of the primary cell.
+        primary: its scheme and metric declared beforehand.
+        logged: the metrics of every run.
+    """
+    if primary is None:
+        return []
+    known = {name for metrics in logged for name in metrics}
+    ordered = [primary[0], *(scheme for scheme in schemes if scheme != primary[0])]
+    names = [f"{scheme}.{primary[1]}{bound}" for scheme in ordered for bound in ("", ".lower", ".upper")]
+    return [name for name in names if name in known]
 
 
 def legal_name(text: str) -> str:

@@ -1,21 +1,24 @@
 """A view of result files in MLflow: one experiment per study, one run per cell; the only module that knows mlflow."""
 
+import json
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from experiments.provenance import Provenance, provenance_tags
 from experiments.run_contents import RunContents
+from experiments.run_metrics import first_columns
 from features.errors import BadInput
 
 DEFAULT_FOLDER = Path("artifacts/mlflow")
 PREFIX = "psystrata."
+VIEW_TAG, VIEW = "mlflow.sharedViewState.", "psystrata"
 BATCH = 900  # MLflow takes 1,000 metrics and 100 parameters or tags at once
 SMALL_BATCH = 90
 SCHEMES_OF_SERVERS = ("http", "https")
@@ -34,12 +37,16 @@ PATIENCE: Mapping[str, str] = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_H
 
 @dataclass(frozen=True)
 class Logged:
-    """Counts of one replay: runs added, runs that were there, runs whose card was renewed, runs superseded."""
+    """Counts of one replay: runs added, runs that were there, runs whose card was renewed, runs superseded.
+
+    `page` is the part of the address after the server that lists the experiment's runs.
+    """
 
     added: int = 0
     present: int = 0
     renewed: int = 0
     superseded: int = 0
+    page: str = field(default="", compare=False)
 
 
 def store_uri() -> str:
@@ -87,7 +94,9 @@ def replay(
         experiment = _experiment(
             client, study, title=title, description=description, place=place, shown_uri=shown_uri
         )
-        return _replay_into(client, experiment, contents, provenance)
+        logged = _replay_into(client, experiment, contents, provenance)
+        _set_view(client, experiment, contents)
+        return replace(logged, page=_page(experiment))
     except (MlflowException, ImportError, OSError) as problem:
         raise BadInput(
             f"The MLflow store {shown_uri} cannot be used ({_first_line(problem)}). The results are whole; "
@@ -153,6 +162,30 @@ def _experiment(
         if known.get(key) != value:
             client.set_experiment_tag(identifier, key, value)
     return identifier
+
+
+def _set_view(client: Any, experiment: str, contents: Sequence[RunContents]) -> None:
+    """Keep a view of the runs as MLflow's own page keeps shared ones: current runs, the primary first, intervals beside."""
+    primary = next((item.cell for item in contents if item.cell.primary), None)
+    schemes = list(primary.schemes) if primary else []
+    names = first_columns(schemes, primary.primary if primary else None, [item.metrics for item in contents])
+    columns = [f"metrics.`{name}`" for name in names]
+    view = {
+        "searchFilter": f"tags.`{PREFIX}superseded` = 'false'",
+        "orderByKey": "tags.`primary`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "selectedColumns": columns,
+        "columnOrder": columns,
+    }
+    key, value = f"{VIEW_TAG}{VIEW}", json.dumps(view, sort_keys=True)
+    if client.get_experiment(experiment).tags.get(key) != value:
+        client.set_experiment_tag(experiment, key, value)
+
+
+def _page(experiment: str) -> str:
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def _artifact_place(uri: str, study: str) -> str | None:

@@ -30,14 +30,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(port: int, no_serve: bool) -> int:
     """Replay every study, then serve until interrupted."""
-    for workspace, description in sorted(_descriptions().items()):
+    pages = {}
+    for workspace, description in sorted(_descriptions().items(), key=lambda item: item[0]):
         runs = read_runs(workspace, description, partial=True)
         missing = len(description["cells"]) - len(runs)
         note = f"; {missing} cells have no results yet: run dvc repro" if missing else ""
-        print(f"{description['study']}: {sentence(log_runs(workspace, description, runs))}{note}")
+        logged = log_runs(workspace, description, runs)
+        pages[description["study"]] = logged.page
+        print(f"{description['study']}: {sentence(logged)}{note}")
     if no_serve:
         return 0
-    return _serve(port)
+    return _serve(port, pages)
 
 
 def _descriptions() -> dict[Path, dict[str, Any]]:
@@ -52,7 +55,7 @@ def _descriptions() -> dict[Path, dict[str, Any]]:
     return found
 
 
-def _serve(port: int) -> int:
+def _serve(port: int, pages: dict[str, str]) -> int:
     uri = store_uri()
     if not uri.startswith("sqlite:"):
         print(f"The runs are at {without_password(uri)}: that server shows them.")
@@ -61,7 +64,9 @@ def _serve(port: int) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     server = subprocess.Popen(server_command(uri, port), env=quiet_environment(), start_new_session=True)
     try:
-        print(f"MLflow: http://{LOOPBACK}:{port}  (ready in a few seconds; stop with Ctrl-C)", flush=True)
+        for study, page in pages.items():
+            print(f"MLflow, {study}: http://{LOOPBACK}:{port}/{page}")
+        print("It is ready in a few seconds. Stop it with Ctrl-C.", flush=True)
         code = server.wait()
     except KeyboardInterrupt:
         return 0

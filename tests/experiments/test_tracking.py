@@ -207,6 +207,26 @@ def test_a_run_holds_parameters_metrics_with_bounds_tags_and_files(tmp_path: Pat
     assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 16
 
 
+def test_the_page_shows_current_runs_the_primary_first_with_intervals(tmp_path: Path, uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    logged = _replay(_contents(_write_workspace(tmp_path / "demo")), uri)
+    assert "viewStateShareKey=psystrata" in logged.page
+    experiment = MlflowClient(tracking_uri=uri).get_experiment_by_name("demo")
+    view = json.loads(experiment.tags["mlflow.sharedViewState.psystrata"])
+    assert view["selectedColumns"] == [
+        "metrics.`random.auroc`",
+        "metrics.`random.auroc.lower`",
+        "metrics.`random.auroc.upper`",
+    ]
+    found = MlflowClient(tracking_uri=uri).search_runs(
+        [experiment.experiment_id],
+        filter_string=view["searchFilter"],
+        order_by=[f"{view['orderByKey']} DESC"],
+    )
+    assert [run.data.tags["learner"] for run in found] == ["lightgbm", "base_rate"]
+
+
 def test_nothing_row_level_reaches_the_store(tmp_path: Path, uri: str) -> None:
     _replay(_contents(_write_workspace(tmp_path / "demo")), uri)
     names = [name for run in _runs(uri) for name in _artifacts(run)]
