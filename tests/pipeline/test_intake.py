@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import polars as pl
 import pytest
@@ -27,10 +28,8 @@ def cohort(tmp_path: Path) -> SmallCohort:
 
 
 def test_every_format_of_the_settings_is_registered() -> None:
-    declared = {
-        cohort.model_fields["format"].annotation.__args__[0] for cohort in (TabularCohort, BidsCohort)
-    }
-    assert declared == set(COHORT_FORMATS)
+    declared = [get_args(cohort.model_fields["format"].annotation) for cohort in (TabularCohort, BidsCohort)]
+    assert {name for names in declared for name in names} == set(COHORT_FORMATS)
 
 
 def test_tables_meet_their_schemas(cohort: SmallCohort) -> None:
@@ -132,12 +131,13 @@ def test_shuffled_files_give_the_same_tables(cohort: SmallCohort) -> None:
 def test_sites_that_number_from_one_have_their_own_ids(cohort: SmallCohort) -> None:
     cohort.files["others.csv"] = "id,sex,born,site\n12,f,1955,east\n"
     cohort.change("others", **{**cohort.sources["patients"], "table": "patients"})
-    assert cohort.examine().the("quarantined", "conflict").rows == 2
+    # Both rows of the patient that the two sites seem to share are set aside.
+    assert cohort.examine().good.tables["patients"].height == 3
     cohort.change("others", id_namespace="east")
     assert cohort.examine().good.tables["patients"].height == 5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     patients=st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6),
     rows=st.lists(st.tuples(CELL, CELL, CELL, CELL), min_size=1, max_size=10),

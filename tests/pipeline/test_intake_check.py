@@ -37,18 +37,18 @@ def _files(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "code", "said"),
+    ("change", "code", "said"),
     [
-        ("", "", 0, "Clean"),
-        ("2019-05-09", "2019-04-09", 1, "discharge before admission"),
-        ("id,stay,in,out", "id,stay,in,in", 2, "stands twice"),
+        (("", ""), 0, "Clean"),
+        (("2019-05-09", "2019-04-09"), 1, "discharge before admission"),
+        (("id,stay,in,out", "id,stay,in,in"), 2, "stands twice"),
     ],
 )
 def test_check_lists_problems_and_writes_nothing(
-    workspace: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, code: int, said: str
+    workspace: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], code: int, said: str
 ) -> None:
     stays = workspace / "data/small/stays.csv"
-    stays.write_text(FILES["stays.csv"].replace(old, new))
+    stays.write_text(FILES["stays.csv"].replace(*change))
     before = _files(workspace)
     assert main(["check", "small"]) == code
     assert said in capsys.readouterr().out
