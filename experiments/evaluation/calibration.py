@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from experiments.evaluation.influence import clustered_variance
 from experiments.evaluation.intervals import bounds
 from experiments.evaluation.metrics import Floats
-from experiments.evaluation.sample import Part
+from experiments.evaluation.sample import Part, Pooled, distinct, pooled
 
 POINTS = 10
 NORMAL = 1.959963984540054  # 97.5 % of the standard normal
@@ -33,30 +33,25 @@ def calibration_curve(parts: Sequence[Part], smallest_cell: int, points: int = P
     groups of equal rank are pooled over folds and repeats. Neighbouring groups are joined until each has `smallest_cell`
     patients, with and without an event. Bounds are pointwise, on the logit scale, whole patients.
     """
-    label, risk, weight = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "risk", "weight")
-    )
-    patient = np.concatenate([part.patient for part in parts])
+    rows = pooled(parts)
     rank = np.concatenate([_quantile_group(part.risk, points) for part in parts])
-    repeats = len({part.repeat for part in parts})
-    groups = _joined_groups(rank, label, patient, max(1, smallest_cell))
-    curve = []
-    for group in groups:
-        rows = np.isin(rank, group)
-        curve.append(_point(label[rows], risk[rows], weight[rows], patient[rows], repeats))
+    curve = [
+        _point(rows, np.isin(rank, group))
+        for group in _joined_groups(rank, rows.label, rows.patient, max(1, smallest_cell))
+    ]
     return [point for point in curve if point is not None]
 
 
-def _point(
-    label: Floats, risk: Floats, weight: Floats, patient: NDArray[np.int64], repeats: int
-) -> Point | None:
+def _point(rows: Pooled, chosen: NDArray[np.bool_]) -> Point | None:
+    label, weight, patient = rows.label[chosen], rows.weight[chosen], rows.patient[chosen]
     total = float(weight.sum())
     if total <= 0:
         return None
     observed = float(weight @ label) / total
     error = float(np.sqrt(clustered_variance(weight * (label - observed) / total, patient)))
     lower, upper = bounds(observed, error, NORMAL, "logit")
-    return Point(float(weight @ risk) / total, observed, lower, upper, round(len(label) / repeats))
+    predicted = float(weight @ rows.risk[chosen]) / total
+    return Point(predicted, observed, lower, upper, round(len(label) / rows.repeats))
 
 
 def _quantile_group(risk: Floats, points: int) -> NDArray[np.int64]:
@@ -85,4 +80,4 @@ def _joined_groups(
 def _large_enough(
     rows: NDArray[np.bool_], label: Floats, patient: NDArray[np.int64], smallest_cell: int
 ) -> bool:
-    return all(len(np.unique(patient[rows & (label == value)])) >= smallest_cell for value in (0, 1))
+    return all(distinct(patient[rows & (label == value)]) >= smallest_cell for value in (0, 1))

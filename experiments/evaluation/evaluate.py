@@ -63,7 +63,7 @@ def combined_rows(evaluation: Evaluation, sample: Sample, parts: Sequence[Part])
     if (total < evaluation.smallest_cell).any():
         return [figure_row(name, HIDDEN, None, None) for name in MEASURES]
     n, events = sum(len(part.label) for part in first), sum(part.events for part in first)
-    units = centre_units(parts)
+    units = centre_units(parts if sample.kind == "leave_centre_out" else ())
     return [
         figure_row(name, interval, n, events)
         for name in MEASURES

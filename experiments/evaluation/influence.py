@@ -92,8 +92,8 @@ def observed_to_expected_influence(label: Floats, risk: Floats, weight: Floats) 
 
 
 def clustered_variance(influence: Floats, patient: NDArray[np.int64]) -> float:
-    """Return the variance of the statistic, the rows of one patient summed first."""
-    sums = np.bincount(np.unique(patient, return_inverse=True)[1], influence)
+    """Return the variance of the statistic, the rows of one patient (a position, 0 or above) summed first."""
+    sums = np.bincount(patient, influence)
     return float(sums @ sums)
 
 

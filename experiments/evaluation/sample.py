@@ -56,9 +56,38 @@ class Part:
 
     def cell(self) -> tuple[int, int, int]:
         """Return the patients, those with an event and those with a row without one: what disclosure rules look at."""
-        people = [self.patient, self.patient[self.label == 1], self.patient[self.label == 0]]
-        all_of, with_event, without = (len(np.unique(some)) for some in people)
-        return all_of, with_event, without
+        with_event, without = (distinct(self.patient[self.label == value]) for value in (1, 0))
+        return distinct(self.patient), with_event, without
+
+
+def distinct(patient: NDArray[np.int64]) -> int:
+    """Return the number of different patients, given by position."""
+    return int(np.count_nonzero(np.bincount(patient))) if len(patient) else 0
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The rows of several parts, for curves that add up over folds; never for ranking.
+
+    Attributes:
+        label, risk, weight, patient: as in Part, shape (n,).
+        repeats: how often each prediction stands among them.
+    """
+
+    label: Floats
+    risk: Floats
+    weight: Floats
+    patient: NDArray[np.int64]
+    repeats: int
+
+
+def pooled(parts: Sequence[Part]) -> Pooled:
+    """Join the rows of parts."""
+    label, risk, weight = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "risk", "weight")
+    )
+    patient = np.concatenate([part.patient for part in parts])
+    return Pooled(label, risk, weight, patient, len({part.repeat for part in parts}))
 
 
 @dataclass(frozen=True)

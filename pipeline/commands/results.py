@@ -20,11 +20,15 @@ from pipeline.settings.study import Study
 WIDTH = 110
 INTERVAL_OF = {
     "none": "",
-    "corrected_resampling": "new patients, same centres",
-    "patient_bootstrap": "this model, other patients",
-    "random_effects": "mean over centres",
+    "corrected_resampling": "new patients",
+    "patient_bootstrap": "other patients",
+    "random_effects": "mean of centres",
     "prediction_interval": "a new centre",
 }
+LEGEND = (
+    "Intervals (95 %) are of: new patients of the same centres, models refitted; other patients of that country, this "
+    "model; the mean of centres; a new centre."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +51,7 @@ def run() -> int:
     console.print(
         Text(
             f"\n* declared before any result was seen: {primary.outcome}, {primary.learner}, {primary.scheme}, "
-            f"{primary.metric}. Brackets: 95 % intervals.\nCards: {workspace}/index/index.html     "
+            f"{primary.metric}.\n{LEGEND}\nCards: {workspace}/index/index.html     "
             "Runs, tables and figures in MLflow: make ui"
         )
     )

@@ -43,7 +43,7 @@ def lines(report: OutcomeReport) -> list[tuple[str, ...]]:
 def test_the_declared_primary_is_first_and_marked(report: OutcomeReport) -> None:
     found = lines(report)
     assert [line[0] for line in found[:2]] == ["* model", "* model"]
-    assert [line[3] for line in found[:2]] == ["mean over centres", "a new centre"]
+    assert [line[3] for line in found[:2]] == ["mean of centres", "a new centre"]
     assert not any(line[0].startswith("*") for line in found[2:])
 
 
@@ -63,7 +63,7 @@ def test_figures_are_those_of_the_result_files(report: OutcomeReport) -> None:
     ).row(0, named=True)
     line = next(line for line in lines(report) if line[:2] == ("  model", "kfold"))
     assert line[2] == f"{row['estimate']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}]"
-    assert line[3] == "new patients, same centres"
+    assert line[3] == "new patients"
 
 
 def test_the_reference_is_not_compared_with_itself(report: OutcomeReport) -> None:
