@@ -77,7 +77,8 @@ def run(
         whole_in_final=asked.estimand.target != "new patients of the same centres",
         signed_off=asked.signed_off,
         journals=place,
-        compute=Compute(engine=study.compute.engine, workers=study.compute.workers),
+        # Without tuning a worker's start would take longer than its fits.
+        compute=Compute(study.compute.engine, study.compute.workers) if LEARNERS[kind_name].space else None,
     )
     write_result(result, out)
     remove_stale_journals(place, result.journals)
