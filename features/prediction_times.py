@@ -101,7 +101,10 @@ def _discharge_alive(
     )
     if stay_kinds is not None:
         index = index.filter(pl.col("kind").is_in(list(stay_kinds)))
-    index = index.sort("patient_id", "discharge", "admission", "stay_id")
+    # Two stays that end at once are one discharge: the one that began last stands for it.
+    index = index.sort("patient_id", "discharge", "admission", "stay_id").unique(
+        ["patient_id", "discharge"], keep="last", maintain_order=True
+    )
     if first_only:
         index = index.unique("patient_id", keep="first", maintain_order=True)
     after = 0.0 if time == "order" else END_OF_DAY

@@ -31,6 +31,10 @@ def run(feature_set: str, tables: Path, source: Path, times: Path, out: Path) ->
         raise BadInput(
             f"feature_sets has no {feature_set!r}; the study names: {', '.join(sorted(study.feature_sets))}."
         )
+    if study.cohort.time == "order" and study.feature_sets[feature_set].get("look_behind_days") is not None:
+        raise BadInput(
+            f"feature_sets.{feature_set}.look_behind_days: the study declares an order of stays and no days. Take it out."
+        )
     registered = FEATURE_SETS[feature_set]
     given: dict[str, Any] = {"source": source} if registered.reads_source else {}
     if "time" in signature(registered.build).parameters:

@@ -114,3 +114,12 @@ def test_written_again_every_file_has_the_same_bytes(place: Any) -> None:
     before = {path.name: path.read_bytes() for path in (place / "sets/clinical").iterdir()}
     build_set("clinical")
     assert before == {path.name: path.read_bytes() for path in (place / "sets/clinical").iterdir()}
+
+
+def test_days_behind_are_refused_where_only_an_order_is_known(place: Any) -> None:
+    values = json.loads((place / "params.yaml").read_text(encoding="utf-8"))
+    values["cohort"]["time"] = "order"
+    values["feature_sets"]["inflammatory"] = {"look_behind_days": 30}
+    (place / "params.yaml").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"inflammatory\.look_behind_days: the study declares an order"):
+        build_set("inflammatory")

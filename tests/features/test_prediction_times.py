@@ -76,6 +76,11 @@ def test_kinds_of_stay_and_first_only_narrow_the_discharges() -> None:
     assert times_of(cohort, {"d": {**rule, "first_only": True}})["stay_id"].to_list() == ["b"]
 
 
+def test_two_stays_that_end_on_one_day_are_one_discharge() -> None:
+    cohort = tables(patients=[{"patient": 1}], stays=[stay(1, "a", 1, 10), stay(1, "b", 10, 10)])
+    assert times_of(cohort, DISCHARGE)["stay_id"].to_list() == ["b"]
+
+
 def test_ids_do_not_depend_on_the_order_of_rows_or_the_pseudonyms() -> None:
     stays = [stay(n, f"{n}{k}", 10 * k, 10 * k + 5) for n in (1, 2) for k in (1, 2, 3)]
     cohort = tables(patients=[{"patient": 1}, {"patient": 2}], stays=stays)
