@@ -38,6 +38,7 @@ class Card:
     predictions: Table
     eligible: str
     events: str
+    headlines: Table
     ladder: Table
     metrics: Table
     comparisons: Table
@@ -78,7 +79,6 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
     smallest = 0 if study.disclosure.level == "public" else study.disclosure.smallest_cell
     final = read_json(cell / "final.json")
     columns = read_table(workspace / "assembled" / "columns.parquet", ColumnDescriptions)
-    ladder = _ladder(study, metrics)
     return Card(
         study=study.study,
         study_title=study.title,
@@ -95,7 +95,8 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         predictions=prediction_flow(flow, smallest),
         eligible=worded_count(flow["eligible"], smallest),
         events=worded_count(flow["events"], smallest),
-        ladder=ladder,
+        headlines=_headlines(study, metrics),
+        ladder=_ladder(study, metrics),
         metrics=_group_metrics(metrics),
         comparisons=_comparisons(workspace / "compare" / outcome / "comparisons.parquet", learner),
         subgroups=_subgroups(metrics),
@@ -142,37 +143,54 @@ def _estimand(values: Mapping[str, str]) -> Table:
     return [{"part": words[key], "declared": values[key]} for key in words]
 
 
-def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
+def _rungs(study: Study, metrics: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Return the combined figures of each rung of the validation ladder, in the study's order, with its name."""
     combined = metrics.filter(pl.col("subgroup").is_null() & pl.col("fold").is_null())
-    rows: Table = []
-    for scheme in study.validation:
+    rungs = []
+    for scheme, settings in study.validation.items():
         of_scheme = combined.filter(pl.col("scheme") == scheme)
         for group in of_scheme["group"].unique(maintain_order=True):
-            chosen = of_scheme.filter(
-                pl.col("group").is_null() if group is None else pl.col("group") == group
+            rows = of_scheme.filter(pl.col("group").is_null() if group is None else pl.col("group") == group)
+            rungs.append((f"{SCHEMES[settings.kind]}{f': {group}' if group else ''}", rows))
+    return rungs
+
+
+def _headlines(study: Study, metrics: pl.DataFrame) -> Table:
+    rows = []
+    for rung, figures in _rungs(study, metrics):
+        for row in figures.filter(pl.col("metric") == "auroc").iter_rows(named=True):
+            rows.append(
+                {
+                    "validation": rung,
+                    "estimate": number(row["estimate"]),
+                    "interval": interval(row["lower"], row["upper"]) or "no interval",
+                    "interval is of": INTERVALS[row["interval_kind"]],
+                    "note": row["note"] or "",
+                }
             )
-            rows += _rung(scheme, study.validation[scheme].kind, group, chosen)
     return rows
 
 
-def _rung(scheme: str, kind: str, group: str | None, rows: pl.DataFrame) -> Table:
-    found = []
-    for (kind_of_interval,), part in rows.group_by(["interval_kind"], maintain_order=True):
-        found += [
+def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
+    table = []
+    for rung, figures in _rungs(study, metrics):
+        cells = dict.fromkeys(METRICS.values(), "")
+        for row in figures.filter(pl.col("interval_kind") != "prediction_interval").iter_rows(named=True):
+            around = interval(row["lower"], row["upper"])
+            cells[METRICS.get(row["metric"], row["metric"])] = number(row["estimate"]) + (
+                f" ({around})" if around else ""
+            )
+        sizes = figures.filter(pl.col("metric") == "auroc").head(1).to_dicts()
+        size = sizes[0] if sizes else {"n": None, "events": None}
+        table.append(
             {
-                "validation": SCHEMES[kind] if group is None else f"{SCHEMES[kind]}: {group}",
-                "scheme": scheme,
-                "metric": METRICS.get(row["metric"], row["metric"]),
-                "estimate": number(row["estimate"]),
-                "95 % interval": interval(row["lower"], row["upper"]),
-                "interval is of": INTERVALS[str(kind_of_interval)],
-                "n": "" if row["n"] is None else f"{row['n']:,}",
-                "events": "" if row["events"] is None else f"{row['events']:,}",
-                "note": row["note"] or "",
+                "validation": rung,
+                **cells,
+                "n": "" if size["n"] is None else f"{size['n']:,}",
+                "events": "" if size["events"] is None else f"{size['events']:,}",
             }
-            for row in part.iter_rows(named=True)
-        ]
-    return found
+        )
+    return table
 
 
 def _group_metrics(metrics: pl.DataFrame) -> Table:

@@ -50,7 +50,7 @@ def run(study: str, changes: list[str]) -> int:
 def parameters_text(study: Study) -> str:
     """Return what params.yaml holds for a study."""
     return HEADER + yaml.dump(
-        parameters(study), Dumper=_PlainDumper, sort_keys=True, allow_unicode=True, width=120
+        parameters(study), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=120
     )
 
 

@@ -59,9 +59,7 @@ def test_what_is_dropped_is_neither_read_nor_rerun_in_a_clone(workplace: Path, t
     dropped["primary"] = {**dropped["primary"], "learner": "clinical"}
     dropped["stratification"] = {**dropped["stratification"], "feature_sets": ["clinical"]}
     place = workplace / "experiments" / "studies" / "small" / "study.yaml"
-    place.write_text(
-        yaml.safe_dump(dropped, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    place.write_text(yaml.safe_dump(dropped, sort_keys=False, allow_unicode=True), encoding="utf-8")
     removed = run(workplace, "psystrata", "use", "small")
     assert "artifacts/small/features/inflammatory" in removed
     assert "artifacts/small/train/relapse_1y/elastic_net" in removed

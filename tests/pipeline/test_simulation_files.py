@@ -11,6 +11,8 @@ import pytest
 import yaml
 from bed_reader import open_bed
 
+from features.prediction_times import build_prediction_times
+from features.registry import FEATURE_SETS
 from pipeline.commands.use import read_study
 from pipeline.errors import BadInput, BadSettings
 from pipeline.intake.ledger import Intake
@@ -20,6 +22,7 @@ from pipeline.settings.study import Study
 from pipeline.simulation.canonical import canonical_tables
 from pipeline.simulation.cohort import SimulatedCohort, simulate_cohort
 from pipeline.simulation.dials import Simulation
+from pipeline.simulation.drivers import driver_table
 from pipeline.simulation.genotypes import COMPLEMENT, MISSING
 from pipeline.simulation.sources import write_sources, write_truth
 from pipeline.stages import simulate
@@ -235,10 +238,41 @@ def test_the_stage_writes_source_files_and_truth(tmp_path: Path, monkeypatch: py
     assert len(list((tmp_path / "data/demo/genotypes").glob("*.bed"))) == 2
 
 
-def test_an_unknown_dial_stops_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = parameters(read_study("demo", ["simulation.sygnal=1"]))
-    write_parameters(values, tmp_path)
+def test_an_unknown_dial_stops_before_anything_runs() -> None:
+    with pytest.raises(BadSettings, match=r"sygnal is not a known dial; known: .*signal"):
+        read_study("demo", ["simulation.sygnal=1"])
+
+
+def test_a_study_without_simulation_has_nothing_to_simulate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parameters(parameters(read_study("demo", ["simulation=null"])), tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadSettings, match="sygnal is not a known dial"):
+    with pytest.raises(BadSettings, match="has no simulation"):
         simulate.run(Path("data/demo"), Path("truth"))
     assert not (tmp_path / "data").exists()
+
+
+def test_the_null_columns_and_the_carriers_are_features(drawn: SimulatedCohort) -> None:
+    """The columns named in the truth exist, so that recall of drivers is counted on real names."""
+    tables = canonical_tables(drawn)
+    times = build_prediction_times(
+        {"baseline": {"kind": "baseline_visit"}},
+        **{name: tables[name] for name in ("patients", "visits", "stays", "events")},
+    )
+    built = {
+        column
+        for name in ("clinical", "metabolic", "inflammatory")
+        for column in FEATURE_SETS[name].build(times, tables).frame.columns
+    }
+    built |= {f"genetic_{trait}" for trait in read_study("demo").feature_sets["genetic"]["scores"]}
+    table = driver_table(drawn)
+    named = {column for group in table["groups"].values() for column in group["columns"]}
+    assert named | set(table["null_columns"]) <= built
+
+
+def test_the_oracle_shap_of_a_driver_is_the_mean_distance_of_its_term(drawn: SimulatedCohort) -> None:
+    term = drawn.truth["term_symptoms"].to_numpy()
+    told = driver_table(drawn)["groups"]["symptoms"]
+    assert told["oracle_mean_absolute_shap"] == pytest.approx(np.abs(term - term.mean()).mean())
+    assert told["sd_of_term"] == pytest.approx(np.log(1.5) * 1.0, abs=0.15)

@@ -52,7 +52,10 @@ def test_the_stage_depends_on_all_code_it_imports(name: str) -> None:
     seen, queue = set(), [f"pipeline.stages.{name}"]
     while queue:
         module = queue.pop()
-        if module in seen or any(module == carrier or (carrier.count(".") and module.startswith(carrier + ".")) for carrier in CARRIERS):
+        if module in seen or any(
+            module == carrier or (carrier.count(".") and module.startswith(carrier + "."))
+            for carrier in CARRIERS
+        ):
             continue
         seen.add(module)
         queue += graph.find_modules_directly_imported_by(module)

@@ -1,0 +1,1 @@
+"""Slow validity studies that run the whole pipeline on simulated cohorts."""
