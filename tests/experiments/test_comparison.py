@@ -64,7 +64,7 @@ def test_repeated_folds_follow_nadeau_and_bengio(data: dict[str, Any]) -> None:
             for a, b in zip(own, other, strict=True)
         ]
     )
-    half = stats.t.ppf(0.975, 9) * values.std(ddof=1) * np.sqrt(1 / 10 + 1 / 4)
+    half = stats.t.ppf(0.975, 9) * values.std(ddof=1) * np.sqrt(1 / 5 + 1 / 4)
     found = (
         difference(data, "kfold", "model", "clinical").filter(pl.col("metric") == "auroc").row(0, named=True)
     )

@@ -71,6 +71,13 @@ def test_corrected_resampling_is_nadeau_and_bengios_formula() -> None:
     assert found.kind == "corrected_resampling"
 
 
+def test_repeats_bring_no_new_patients() -> None:
+    values = np.array([0.70, 0.74, 0.66, 0.72, 0.68] * 3)
+    found = corrected_resampling(values, 0.25)
+    half = stats.t.ppf(0.975, 14) * values.std(ddof=1) * np.sqrt(1 / 5 + 0.25)
+    assert found.upper == pytest.approx(0.70 + half)
+
+
 def test_corrected_resampling_on_the_logit_scale_stays_inside_and_keeps_the_mean() -> None:
     found = corrected_resampling(np.array([1.0, 0.9, 0.95, 1.0]), 1 / 3, "logit")
     assert found.estimate == pytest.approx(0.9625)
