@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.columns import is_category
 from models.errors import BadTarget
 from models.fixed_horizon import STATE_FILE, VERSION, read_state
-from models.preprocessing import Preprocessor, is_category
+from models.preprocessing import Preprocessor
 
 Floats = NDArray[np.float64]
 

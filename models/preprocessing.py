@@ -8,55 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.columns import CategoryColumn, NumberColumn, fit_category, fit_numbers, is_category, one_hot
 from models.errors import BadTarget
 
 Floats = NDArray[np.float64]
 
 SMALLEST_GROUP = 11  # counts of 10 and fewer patients are never told, so no model holds them either
-
-
-@dataclass(frozen=True)
-class NumberColumn:
-    """A numeric column: the value that replaces a missing one, and what tells that it was missing.
-
-    Attributes:
-        name: the feature column.
-        fill: the training median, as the mean of the middle two or three values.
-        marker: a 0/1 column beside it marks missing values.
-        native: missing values stay NaN for a model that has its own way with them.
-    """
-
-    name: str
-    fill: float
-    marker: bool
-    native: bool
-
-    def derived(self) -> int:
-        """Return how many columns the model sees."""
-        return 2 if self.marker else 1
-
-
-@dataclass(frozen=True)
-class CategoryColumn:
-    """A categorical column: one 0/1 column per level that training saw often enough.
-
-    Attributes:
-        name: the feature column.
-        levels: kept levels, sorted.
-        other: rarer levels had enough rows together for a column of their own.
-        missing: missing values had enough rows for a column of their own.
-        shares: training share of each derived column; given to what training never saw, so that it says nothing.
-    """
-
-    name: str
-    levels: tuple[str, ...]
-    other: bool
-    missing: bool
-    shares: tuple[float, ...]
-
-    def derived(self) -> int:
-        """Return how many columns the model sees."""
-        return len(self.shares)
 
 
 @dataclass(frozen=True)
@@ -103,7 +60,7 @@ class Preprocessor:
         kinds = X.schema
         number_names = [name for name in names if not is_category(kinds[name])]
         least = rarest if markers and not native_missing else X.height + 1
-        numbers = _fit_numbers(
+        numbers = fit_numbers(
             number_names,
             _number_values(X, number_names),
             native_missing=native_missing,
@@ -113,8 +70,7 @@ class Preprocessor:
         categories = [
             column
             for name in names
-            if is_category(kinds[name])
-            and (column := _fit_category(X[name], rarest, most_levels)) is not None
+            if is_category(kinds[name]) and (column := fit_category(X[name], rarest, most_levels)) is not None
         ]
         plain = cls(numbers=tuple(numbers), categories=tuple(categories))
         if not scale:
@@ -155,7 +111,7 @@ class Preprocessor:
                 values[:, place + 1] = unknown
             place += number.derived()
         for category in self.categories:
-            values[:, place : place + category.derived()] = _one_hot(X[category.name], category)
+            values[:, place : place + category.derived()] = one_hot(X[category.name], category)
             place += category.derived()
         if self.spread:
             values -= np.asarray(self.centre)
@@ -188,11 +144,6 @@ class Preprocessor:
         return made
 
 
-def is_category(dtype: pl.DataType) -> bool:
-    """Tell whether a column holds categories rather than numbers."""
-    return dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
-
-
 def require_columns(X: pl.DataFrame, names: Sequence[str]) -> None:
     """Refuse a frame that lacks a column."""
     present = set(X.columns)
@@ -220,69 +171,3 @@ def _number_values(X: pl.DataFrame, names: Sequence[str]) -> Floats:
         shown = ", ".join(np.asarray(names)[np.isinf(values).any(axis=0)][:10])
         raise BadTarget(f"Infinite values stand in {shown}; make them missing where the column is built.")
     return np.asarray(values, dtype=np.float64)
-
-
-def _fit_numbers(
-    names: Sequence[str], values: Floats, *, native_missing: bool, least_missing: int, least_known: int
-) -> list[NumberColumn]:
-    unknown = np.isnan(values).sum(axis=0)
-    columns = []
-    for position, name in enumerate(names):
-        found = values[:, position]
-        if unknown[position]:
-            found = found[~np.isnan(found)]
-        if len(found) < max(least_known, 1) or (found == found[0]).all():
-            continue
-        columns.append(
-            NumberColumn(
-                name=name,
-                fill=_middle(found),
-                marker=bool(unknown[position] >= least_missing),
-                native=bool(unknown[position]) and native_missing,
-            )
-        )
-    return columns
-
-
-def _middle(values: Floats) -> float:
-    """Return the mean of the middle two (even) or three (odd) values: a median that is no single patient's value."""
-    half = len(values) // 2
-    first, last = (half - 1, half) if len(values) % 2 == 0 else (max(half - 1, 0), half + 1)
-    return float(np.partition(values, [first, min(last, len(values) - 1)])[first : last + 1].mean())
-
-
-def _fit_category(column: pl.Series, rarest: int, most_levels: int) -> CategoryColumn | None:
-    """Return the levels worth a column; None where fewer than two kinds of value are left."""
-    text = column.cast(pl.String).rename("level")
-    counts = text.drop_nulls().value_counts(name="rows").sort(["rows", "level"], descending=[True, False])
-    kept = counts.filter(pl.col("rows") >= rarest).head(most_levels).sort("level")
-    total, missing = len(text), text.null_count()
-    other = total - missing - int(kept["rows"].sum())
-    shares = [rows / total for rows in kept["rows"]]
-    shares += [other / total] if other >= rarest else []
-    shares += [missing / total] if missing >= rarest else []
-    if len(shares) < 2:
-        return None
-    return CategoryColumn(
-        name=column.name,
-        levels=tuple(kept["level"]),
-        other=other >= rarest,
-        missing=missing >= rarest,
-        shares=tuple(shares),
-    )
-
-
-def _one_hot(column: pl.Series, category: CategoryColumn) -> Floats:
-    width = len(category.shares)
-    at_other = len(category.levels) if category.other else -1
-    at_missing = width - 1 if category.missing else -1
-    text = column.cast(pl.String)
-    codes = text.replace_strict(
-        list(category.levels), list(range(len(category.levels))), default=at_other, return_dtype=pl.Int64
-    ).to_numpy(writable=True)
-    codes[text.is_null().to_numpy()] = at_missing
-    rows = np.zeros((len(codes), width), dtype=np.float64)
-    known = codes >= 0
-    rows[np.flatnonzero(known), codes[known]] = 1.0
-    rows[~known] = category.shares
-    return rows
