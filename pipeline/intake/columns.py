@@ -188,8 +188,8 @@ def report_faults(loaded: Loaded, variable: str, rows: pl.Series, parsed: Parsed
                 "Most values are so: check the declaration of this column in the study file",
                 True,
             )
+        broken = rows.filter(wrong)
         if refused:
-            ledger.refuse(loaded.source.path, rule, action, rows=rows.filter(wrong), variable=variable)
-        ledger.quarantine(
-            loaded.source.name, rows.filter(wrong), rule=rule, action=action, variable=variable
-        ) if not refused else None
+            ledger.refuse(loaded.source.path, rule, action, rows=broken, variable=variable)
+        else:
+            ledger.quarantine(loaded.source.name, broken, rule=rule, action=action, variable=variable)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -104,7 +105,7 @@ def _member(place: Path, member: str) -> bytes:
                     "Name a member as `unzip -l` lists it",
                 )
             return _unpacked(archive, found[0])
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError):
         raise Unusable("the archive is damaged or no zip file", "Fetch it again") from None
 
 
