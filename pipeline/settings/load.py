@@ -13,6 +13,7 @@ from features.registry import FEATURE_SETS
 from models.registry import CLUSTERERS, LEARNERS
 from pipeline.errors import BadSettings
 from pipeline.settings.study import Study
+from pipeline.simulation.dials import read_dials
 
 LARGEST_FILE = 5_000_000  # bytes; a study file is written by hand
 NO_SOURCE = "features/contract.py"  # DVC needs a path: one that these stages depend on anyway
@@ -70,7 +71,7 @@ def check_study(values: Mapping[str, Any], path: Path) -> Study:
         study = Study.model_validate(values)
     except ValidationError as problem:
         raise BadSettings(*[_sentence(path, error) for error in problem.errors()]) from None
-    problems = [*_feature_set_problems(study), *_learner_problems(study)]
+    problems = [*_feature_set_problems(study), *_learner_problems(study), *_dial_problems(study)]
     if problems:
         raise BadSettings(*[f"{path}: {problem}" for problem in problems])
     return study
@@ -154,6 +155,16 @@ def _feature_set_problems(study: Study) -> list[str]:
         ]
         problems += [f"feature_sets.{name}.{key} is required" for key in sorted(required - set(values))]
     return problems
+
+
+def _dial_problems(study: Study) -> list[str]:
+    if study.simulation is None:
+        return []
+    try:
+        read_dials(study.simulation)
+    except BadSettings as problem:
+        return list(problem.problems)
+    return []
 
 
 def _learner_problems(study: Study) -> list[str]:

@@ -36,7 +36,7 @@ GROUPS = {
     "polygenic_schizophrenia": ("polygenic_schizophrenia",),
     "interaction": ("substance_use_and_poor_adherence",),
 }
-NULL = ("inflammatory_crp", "inflammatory_crp_log", "inflammatory_il6")
+NULL = ("inflammatory_crp_log", "inflammatory_crp_above_3", "inflammatory_crp_above_10", "genetic_crp")
 
 
 def driver_table(cohort: SimulatedCohort) -> dict[str, Any]:

@@ -36,7 +36,6 @@ class Latent:
             consent and the true categories.
         factors: hidden factors, each of mean 0 and SD 1; columns as in `variables.FACTORS`.
         stratum: the patient's stratum, 1.. ; 0 for all in a continuum.
-        polygenic: true standardised scores by trait.
     """
 
     people: pl.DataFrame

@@ -258,7 +258,10 @@ def test_the_null_columns_and_the_carriers_are_features(drawn: SimulatedCohort) 
     tables = canonical_tables(drawn)
     times = build_prediction_times(
         {"baseline": {"kind": "baseline_visit"}},
-        **{name: tables[name] for name in ("patients", "visits", "stays", "events")},
+        patients=tables["patients"],
+        visits=tables["visits"],
+        stays=tables["stays"],
+        events=tables["events"],
     )
     built = {
         column
