@@ -34,10 +34,9 @@ def _table(name: str, schema: type[dy.Schema]) -> str:
         "|---|---|---|---|---|",
     ]
     for column, described in schema.columns().items():
-        lines.append(
-            f"| {column} | {str(described.dtype).split("(")[0]} | {'yes' if described.primary_key else ''} "
-            f"| {'yes' if described.nullable else ''} | {_allowed(described)} |"
-        )
+        kind = str(described.dtype).split("(")[0]
+        key, null = ("yes" if true else "" for true in (described.primary_key, described.nullable))
+        lines.append(f"| {column} | {kind} | {key} | {null} | {_allowed(described)} |")
     return "\n".join([*lines, ""])
 
 
