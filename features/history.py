@@ -34,7 +34,7 @@ def age_at(window: Window, tables: Tables, time: TimeKind) -> pl.Series:
         "days": pl.max_horizontal(pl.lit(0.0), pl.col("time")),
         "order": pl.lit(0.0),
     }[time]
-    age = pl.col("age") + (since / DAYS_PER_YEAR).floor()
+    age = pl.col("age") + since.floor() / DAYS_PER_YEAR
     if time == "date":
         age = pl.coalesce(age, calendar_age())
     return rows.select(age.alias("age"))["age"]
