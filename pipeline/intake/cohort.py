@@ -125,8 +125,13 @@ def _usable(plan: Plan, ledger: Ledger) -> Usable:
     usable = {}
     if not any(source.table == "patients" for source in plan.sources):
         ledger.refuse("study.yaml", "no source feeds the patients table", "Declare one under cohort.sources")
+    seen: dict[tuple[str, str], str] = {}
     for source in plan.sources:
         loaded = load(source, plan.folder, ledger)
+        if loaded is not None:
+            first = seen.setdefault((source.table, plan.folder.digest(source.path)), source.path)
+            if first != source.path:
+                ledger.refuse(source.path, f"the same file as {first}", "Deliver or declare it once")
         mapped = None if loaded is None else map_columns(loaded, ledger)
         good = loaded is not None and not declared_badly(loaded, plan.time, ledger)
         if loaded is not None and mapped is not None and good and PATIENT in mapped.columns:

@@ -171,6 +171,8 @@ def mostly_wrong(parsed: Parsed) -> str | None:
         wrong = int(parsed.faults[rule].sum()) if rule in parsed.faults else 0
         if (wrong == present and wrong > 1) or (wrong * 2 > present and wrong >= 10):
             return rule
+        if wrong >= 10 and parsed.faults[rule].filter(parsed.present).tail(wrong).all():
+            return rule  # from some row on every value is wrong: the column changed its meaning
     return None
 
 

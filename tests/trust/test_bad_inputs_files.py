@@ -321,6 +321,12 @@ def test_33_too_many_columns(cohort: SmallCohort) -> None:
     cohort.examine().check("refused", "more than 20,000 columns", file="blood.csv", row=1)
 
 
+def test_35_the_same_file_delivered_twice(cohort: SmallCohort) -> None:
+    cohort.files["again.csv"] = FILES["stays.csv"]
+    cohort.change("again", **{**cohort.sources["stays"], "table": "stays"})
+    cohort.examine().check("refused", "the same file as stays.csv", file="again.csv")
+
+
 def test_84_enormous_cell(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "2.5,yes", "2.5," + "y" * 1_000_000)
     cohort.examine().check("refused", "a cell of more than", file="blood.csv", row=3)

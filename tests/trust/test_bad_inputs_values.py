@@ -96,6 +96,21 @@ def test_64_and_65_a_column_that_holds_no_numbers(cohort: SmallCohort) -> None:
     result.check("refused", "not a number", file="blood.csv", row=2, variable="crp", secret="low")
 
 
+def test_64_type_that_changes_from_a_late_row_on(cohort: SmallCohort) -> None:
+    ids = [f"p{number}" for number in range(100)]
+    cohort.files["patients.csv"] = "id,sex,born,site\n" + "".join(f"{one},f,1980,north\n" for one in ids)
+    cohort.files["visits.csv"] = "id,visit,day\n" + "".join(f"{one},v0,2019-01-10\n" for one in ids)
+    values = ["1.5"] * 80 + ["positive"] * 20
+    cohort.files["blood.csv"] = "id,visit,crp,smoker\n" + "".join(
+        f"{one},v0,{value},no\n" for one, value in zip(ids, values, strict=True)
+    )
+    cohort.files["stays.csv"], cohort.files["events.csv"] = "id,stay,in,out\n", "id,day,what\n"
+    cohort.change("stays", may_be_empty=True).change("events", may_be_empty=True)
+    cohort.examine().check(
+        "refused", "not a number", file="blood.csv", row=82, variable="crp", secret="positive"
+    )
+
+
 def test_66_category_by_map_only(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "2.5,yes", "2.5,oui")
     result = cohort.examine()
