@@ -89,7 +89,11 @@ def coverage_section(rows: Sequence[Coverage], command: str) -> str:
     for row in rows:
         scenario = row.scenario
         design = f"{scenario.kind}, {scenario.patients} patients"
-        design += f", {scenario.repeats} repeats" if scenario.kind == "kfold" else ""
+        design += (
+            f", {scenario.repeats} repeat{'s' if scenario.repeats > 1 else ''}"
+            if scenario.kind == "kfold"
+            else ""
+        )
         lines.append(
             f"| {design} | {row.interval} | {scenario.estimand} | {row.runs} | {row.coverage:.3f} "
             f"[{row.lower:.3f}, {row.upper:.3f}] | {row.width:.3f} | {row.truth:.3f} | {row.mean_estimate:.3f} |"
