@@ -101,6 +101,8 @@ def _decoded(content: bytes, name: str, dialect: Dialect, ledger: Ledger) -> str
             "Declare the file's encoding in its dialect, or save it as UTF-8",
             row=_line(content, problem.start),
         ) from None
+    if not text.strip():
+        raise Unusable("the file is empty", "Deliver it again, or remove the source from the study file")
     text = text.replace("\r\n", "\n")
     for pattern, rule in (
         (re.compile("\r"), "a carriage return alone ends a line"),
@@ -149,6 +151,10 @@ def _header(record: str, dialect: Dialect) -> list[str]:
             "Declare the file's delimiter in its dialect",
             row=1,
         )
+    if "\n" in record:
+        raise Unusable("a quote in the header is not closed", "Close or remove it", row=1)
+    if len(record) > csv.field_size_limit() and dialect.quote in record:
+        raise Unusable("a header of more than 131,072 characters", "Shorten the column names", row=1)
     names = [name.strip().strip("\u00a0") for name in _split(record, dialect)]
     if len(names) > MOST_COLUMNS:
         raise Unusable(
@@ -175,6 +181,9 @@ def _split(record: str, dialect: Dialect) -> list[str]:
 def _columns(records: list[str], rows: list[int], header: list[str], dialect: Dialect) -> pl.DataFrame:
     quoted = [place for place, record in enumerate(records) if dialect.quote in record]
     _check_quotes(records, rows, quoted, dialect)
+    for place in quoted:  # the csv module gives up on larger cells
+        if len(records[place]) > csv.field_size_limit():
+            raise Unusable("a row of more than 131,072 characters", "Leave free text out", row=rows[place])
     quoted_places = set(quoted)
     widths = [
         len(_split(record, dialect)) - 1 if place in quoted_places else record.count(dialect.delimiter)

@@ -31,6 +31,12 @@ def test_01_empty_file(cohort: SmallCohort) -> None:
     cohort.examine().check("refused", "the file is empty", file="visits.csv")
 
 
+@pytest.mark.parametrize("content", ["\ufeff", "\n\n", " \n"])
+def test_01_file_of_nothing_but_marks_and_lines(cohort: SmallCohort, content: str) -> None:
+    cohort.files["visits.csv"] = content
+    cohort.examine().check("refused", "the file is empty", file="visits.csv")
+
+
 def test_02_header_only(cohort: SmallCohort) -> None:
     cohort.files["visits.csv"] = "id,visit,day\n"
     cohort.examine().check("refused", "a header and no row", file="visits.csv")
@@ -168,6 +174,11 @@ def test_15_long_row(cohort: SmallCohort) -> None:
 def test_16_quote_never_closed(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "2.5,yes", '2.5,"yes')
     cohort.examine().check("refused", "a quote is opened and never closed", file="blood.csv", row=3)
+
+
+def test_16_quote_in_the_header_never_closed(cohort: SmallCohort) -> None:
+    cohort.replace("blood.csv", "id,visit", 'id,"visit').replace("blood.csv", "00034", '"00034')
+    cohort.examine().check("refused", "a quote in the header is not closed", file="blood.csv", row=1)
 
 
 def test_17_stray_quote(cohort: SmallCohort) -> None:
@@ -330,6 +341,8 @@ def test_35_the_same_file_delivered_twice(cohort: SmallCohort) -> None:
 def test_84_enormous_cell(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "2.5,yes", "2.5," + "y" * 1_000_000)
     cohort.examine().check("refused", "a cell of more than", file="blood.csv", row=3)
+    cohort.replace("blood.csv", ",yyyy", ',"yyyy').replace("blood.csv", "y\n00034", 'y"\n00034')
+    cohort.examine().check("refused", "a row of more than", file="blood.csv", row=3)
 
 
 def test_every_problem_is_told_at_once(cohort: SmallCohort) -> None:
