@@ -31,7 +31,7 @@ def run(outcome: str, assembled: Path, splits: Path, train: Path, out: Path) -> 
     study = load_parameters()
     public = study.disclosure.level == "public"
     least = max(1, smallest_published(study.disclosure.level, study.disclosure.smallest_cell))
-    compute = Compute(study.compute.engine, study.compute.workers)
+    compute = Compute()  # at most 5,000 rows of each fold are explained: starting workers would take longer
     descriptions = read_table(assembled / "columns.parquet", ColumnDescriptions)
     cells = [cell for cell in study.cells if cell.outcome == outcome]
     scheme = cells[0].schemes[0] if cells else ""
