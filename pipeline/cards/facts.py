@@ -95,7 +95,7 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         predictions=prediction_flow(flow, smallest),
         eligible=worded_count(flow["eligible"], smallest),
         events=worded_count(flow["events"], smallest),
-        headlines=_headlines(study, metrics),
+        headlines=headlines(study, metrics),
         ladder=_ladder(study, metrics),
         metrics=_group_metrics(metrics),
         comparisons=_comparisons(workspace / "compare" / outcome / "comparisons.parquet", learner),
@@ -144,26 +144,36 @@ def _estimand(values: Mapping[str, str]) -> Table:
 
 
 def _rungs(study: Study, metrics: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """Return the combined figures of each rung of the validation ladder, in the study's order, with its name."""
-    combined = metrics.filter(pl.col("subgroup").is_null() & pl.col("fold").is_null())
+    """Return the figures of each rung of the validation ladder, in the study's order, with its name.
+
+    A country left out is a rung of its own: two directions are not a sample of countries, so none is combined.
+    """
+    everybody = metrics.filter(pl.col("subgroup").is_null())
     rungs = []
     for scheme, settings in study.validation.items():
-        of_scheme = combined.filter(pl.col("scheme") == scheme)
-        for group in of_scheme["group"].unique(maintain_order=True):
-            rows = of_scheme.filter(pl.col("group").is_null() if group is None else pl.col("group") == group)
-            rungs.append((f"{SCHEMES[settings.kind]}{f': {group}' if group else ''}", rows))
-    return rungs
+        rows = everybody.filter(pl.col("scheme") == scheme)
+        if settings.kind == "leave_country_out":
+            by_country = rows.filter(pl.col("group").is_not_null())
+            for country in by_country["group"].unique(maintain_order=True):
+                rungs.append(
+                    (f"{SCHEMES[settings.kind]}: {country}", by_country.filter(pl.col("group") == country))
+                )
+        else:
+            combined = rows.filter(pl.col("fold").is_null() & pl.col("group").is_null())
+            rungs.append((SCHEMES[settings.kind], combined))
+    return [(name, rows) for name, rows in rungs if rows.height]
 
 
-def _headlines(study: Study, metrics: pl.DataFrame) -> Table:
+def headlines(study: Study, metrics: pl.DataFrame, *, digits: int = 3) -> Table:
+    """Word the AUROC of one cell on each rung of the ladder, with its interval and what that is of."""
     rows = []
     for rung, figures in _rungs(study, metrics):
         for row in figures.filter(pl.col("metric") == "auroc").iter_rows(named=True):
             rows.append(
                 {
                     "validation": rung,
-                    "estimate": number(row["estimate"]),
-                    "interval": interval(row["lower"], row["upper"]) or "no interval",
+                    "estimate": number(row["estimate"], digits=digits),
+                    "interval": interval(row["lower"], row["upper"], digits=digits) or "no interval",
                     "interval is of": INTERVALS[row["interval_kind"]],
                     "note": row["note"] or "",
                 }
@@ -176,9 +186,8 @@ def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
     for rung, figures in _rungs(study, metrics):
         cells = dict.fromkeys(METRICS.values(), "")
         for row in figures.filter(pl.col("interval_kind") != "prediction_interval").iter_rows(named=True):
-            around = interval(row["lower"], row["upper"])
-            cells[METRICS.get(row["metric"], row["metric"])] = number(row["estimate"]) + (
-                f" ({around})" if around else ""
+            cells[METRICS.get(row["metric"], row["metric"])] = number(row["estimate"]) + _in_brackets(
+                row["lower"], row["upper"]
             )
         sizes = figures.filter(pl.col("metric") == "auroc").head(1).to_dicts()
         size = sizes[0] if sizes else {"n": None, "events": None}
@@ -213,18 +222,29 @@ def _group_metrics(metrics: pl.DataFrame) -> Table:
 
 def _comparisons(path: Path, learner: str) -> Table:
     rows = read_table(path, Comparisons).filter(pl.col("learner") == learner)
-    return [
-        {
-            "scheme": row["scheme"],
-            "against": row["reference"],
-            "metric": METRICS.get(row["metric"], row["metric"]),
-            "difference": number(row["difference"], signed=True),
-            "95 % interval": interval(row["lower"], row["upper"]),
-            "interval is of": INTERVALS[row["interval_kind"]],
-            "folds": str(row["folds"]),
+    table = []
+    for (scheme, group, reference), part in rows.group_by(
+        ["scheme", "group", "reference"], maintain_order=True
+    ):
+        cells = {
+            f"difference in {METRICS.get(row['metric'], row['metric'])}": number(
+                row["difference"], signed=True
+            )
+            + _in_brackets(row["lower"], row["upper"])
+            for row in part.iter_rows(named=True)
         }
-        for row in rows.iter_rows(named=True)
-    ]
+        first = part.row(0, named=True)
+        table.append(
+            {
+                "scheme": str(scheme),
+                "left out": str(group or "combined"),
+                "against": str(reference),
+                **cells,
+                "interval is of": INTERVALS[first["interval_kind"]],
+                "folds": str(first["folds"]),
+            }
+        )
+    return table
 
 
 def _subgroups(metrics: pl.DataFrame) -> Table:
@@ -232,19 +252,31 @@ def _subgroups(metrics: pl.DataFrame) -> Table:
     rows = metrics.filter(
         pl.col("subgroup").is_not_null() & pl.col("fold").is_null() & pl.col("metric").is_in(shown)
     )
-    return [
-        {
-            "scheme": row["scheme"],
-            "subgroup": row["subgroup"],
-            "metric": METRICS.get(row["metric"], row["metric"]),
-            "estimate": number(row["estimate"]),
-            "95 % interval": interval(row["lower"], row["upper"]),
-            "n": "" if row["n"] is None else f"{row['n']:,}",
-            "events": "" if row["events"] is None else f"{row['events']:,}",
-            "note": row["note"] or "",
-        }
-        for row in rows.iter_rows(named=True)
-    ]
+    table = []
+    for (scheme, group, subgroup), part in rows.group_by(
+        ["scheme", "group", "subgroup"], maintain_order=True
+    ):
+        found = {row["metric"]: row for row in part.iter_rows(named=True)}
+        first = part.row(0, named=True)
+        table.append(
+            {
+                "scheme": f"{scheme}{f': {group}' if group else ''}",
+                "subgroup": str(subgroup).replace("_", " "),
+                **{
+                    METRICS[metric]: number(row["estimate"]) + _in_brackets(row["lower"], row["upper"])
+                    for metric, row in found.items()
+                },
+                "n": "" if first["n"] is None else f"{first['n']:,}",
+                "events": "" if first["events"] is None else f"{first['events']:,}",
+                "note": first["note"] or "",
+            }
+        )
+    return table
+
+
+def _in_brackets(lower: float | None, upper: float | None) -> str:
+    around = interval(lower, upper)
+    return f" ({around})" if around else ""
 
 
 def _features(path: Path, learner: str, columns: pl.DataFrame) -> Table:
@@ -284,11 +316,17 @@ def _feature_sets(columns: pl.DataFrame) -> Table:
     ]
 
 
-def _weights(weights: Any) -> Table:
-    rows = weights if isinstance(weights, list) else weights.get("schemes", [])
+def _weights(weights: Mapping[str, Any]) -> Table:
     return [
-        {str(key): value if isinstance(value, str) else number(value) for key, value in row.items()}
-        for row in rows
+        {
+            "scheme": scheme,
+            "weights come from": item["population"],
+            "covariates": ", ".join(item["covariates"]) or "none",
+            "largest weight": number(item["largest_weight"], digits=2),
+            "effective n": number(round(item["effective_n"])),
+            "share of unknown status": number(item["unknown_status_share"]),
+        }
+        for scheme, item in weights.items()
     ]
 
 

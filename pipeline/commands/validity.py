@@ -2,19 +2,19 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.compute import Compute, map_tasks
-from experiments.validity.coverage import SCENARIOS, Coverage, coverage_of, simulate_run
+from experiments.validity import coverage
 from pipeline.errors import BadSettings
 from pipeline.files import write_text
+from pipeline.validity import simulated
 
-STUDIES = {"coverage": "how often each kind of interval holds the true AUROC"}
 RUNS = Path("artifacts/validity")
 LEDGER = Path("docs/validity.md")
-BATCH = 200  # runs between two writings of the file of runs
 HEADING = (
     "# Validity ledger\n\n"
     "Every promise of the methods that simulation can test: what was to be held, in how many runs it was, and the command\n"
@@ -22,39 +22,80 @@ HEADING = (
 )
 
 
+@dataclass(frozen=True)
+class ValidityStudy:
+    """A slow study of what the methods promise.
+
+    Attributes:
+        scenarios: names of the designs.
+        simulate: runs one (scenario, number) and returns its records, each with `scenario` and `run`.
+        section: words all records as a section of the ledger, given the command that measures them again.
+        runs: how many of each design where the command line does not say.
+        batch: runs between two writings of the file of runs.
+    """
+
+    scenarios: tuple[str, ...]
+    simulate: Callable[[tuple[str, int]], list[dict[str, Any]]]
+    section: Callable[[Sequence[dict[str, Any]], str], str]
+    runs: int
+    batch: int
+
+
+def coverage_of_records(records: Sequence[dict[str, Any]], command: str) -> str:
+    """Return the ledger's section on coverage."""
+    rows = [row for scenario in coverage.SCENARIOS for row in coverage.coverage_of(scenario, records)]
+    return coverage_section(rows, command)
+
+
+STUDIES = {
+    "coverage": ValidityStudy(
+        tuple(item.name for item in coverage.SCENARIOS), coverage.simulate_run, coverage_of_records, 1000, 200
+    ),
+    "simulated": ValidityStudy(
+        tuple(item.name for item in simulated.SCENARIOS), simulated.simulate_run, simulated.section, 20, 4
+    ),
+}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("name", choices=[*STUDIES, "all"], help="which study")
-    parser.add_argument("--runs", type=int, default=1000, help="simulated studies of each design")
+    parser.add_argument("--runs", type=int, help="runs of each design; default: as the ledger has it")
     parser.add_argument("--jobs", type=int, default=1, help="worker processes")
 
 
-def run(name: str, runs: int, jobs: int) -> int:
+def run(name: str, runs: int | None, jobs: int) -> int:
     """Run what is missing of a validity study and rewrite its section of the ledger."""
-    if runs < 2 or jobs < 1:
+    if (runs is not None and runs < 2) or jobs < 1:
         raise BadSettings(
             f"--runs {runs} --jobs {jobs}: runs must be 2 or more and jobs 1 or more. Give other numbers."
         )
     compute = Compute("processes" if jobs > 1 else "serial", jobs)
-    for study in STUDIES if name == "all" else (name,):
-        records = finish_runs(RUNS / f"{study}.jsonl", runs, compute)
-        rows = [row for scenario in SCENARIOS for row in coverage_of(scenario, records)]
-        command = f"psystrata validity {study} --runs {runs}"
-        write_section(LEDGER, study, coverage_section(rows, command))
-        print(f"{study}: {len(rows)} figures written into {LEDGER}")
+    for chosen in STUDIES if name == "all" else (name,):
+        study = STUDIES[chosen]
+        count = runs or study.runs
+        records = finish_runs(RUNS / f"{chosen}.jsonl", study, count, compute, chosen)
+        write_section(LEDGER, chosen, study.section(records, f"psystrata validity {chosen} --runs {count}"))
+        print(f"{chosen}: {len(study.scenarios)} designs, {count} runs each, written into {LEDGER}")
     return 0
 
 
-def finish_runs(path: Path, runs: int, compute: Compute) -> list[dict[str, Any]]:
+def finish_runs(
+    path: Path, study: ValidityStudy, runs: int, compute: Compute, label: str
+) -> list[dict[str, Any]]:
     """Run what the file of runs does not hold yet, appending as it goes, and return the first `runs` of each design."""
     records = read_records(path)
     done = {(line["scenario"], line["run"]) for line in records}
-    tasks = [(item.name, number) for item in SCENARIOS for number in range(runs)]
-    missing = [task for task in tasks if task not in done]
+    missing = [
+        task
+        for number in range(runs)
+        for task in ((name, number) for name in study.scenarios)
+        if task not in done
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    for start in range(0, len(missing), BATCH):
-        batch = missing[start : start + BATCH]
-        found = [line for lines in map_tasks(simulate_run, batch, compute, "coverage") for line in lines]
+    for start in range(0, len(missing), study.batch):
+        batch = missing[start : start + study.batch]
+        found = [line for lines in map_tasks(study.simulate, batch, compute, label) for line in lines]
         with path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line, sort_keys=True) + "\n" for line in found)
         records += found
@@ -72,7 +113,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def coverage_section(rows: Sequence[Coverage], command: str) -> str:
+def coverage_section(rows: Sequence[coverage.Coverage], command: str) -> str:
     """Return the ledger's section on coverage: a table in Markdown."""
     lines = [
         "## Do 95 % intervals cover?",

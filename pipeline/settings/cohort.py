@@ -64,7 +64,9 @@ class Source(Settings):
     sha256: str | None = None  # refuse the file when it is not this one
     may_be_empty: bool = False  # a header without rows is accepted: no such event has happened
     id_namespace: str = ""  # patient ids count within it; give sites that number from 1 each their own
-    first_by: str | None = None  # patients: of several rows per patient take the one with the lowest number here
+    first_by: str | None = (
+        None  # patients: of several rows per patient take the one with the lowest number here
+    )
 
     def column(self, canonical: str) -> ColumnSource | None:
         """Return the declared source of a canonical column, short form expanded."""

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from experiments.results import Metrics
+from pipeline.cards.facts import headlines
 from pipeline.cards.render import render_index
-from pipeline.cards.wording import SCHEMES, interval, number
 from pipeline.errors import BadInput
 from pipeline.files import read_json, read_table, replaced_folder, write_text
 from pipeline.settings.load import load_parameters
@@ -38,31 +38,19 @@ def _row(study: Study, outcome: str, learner: str, workspace: Path) -> dict[str,
     card = workspace / "cards" / outcome / f"{learner}.html"
     if not card.is_file():
         raise BadInput(f"{card} is not there: the stage card@{outcome} writes it. Run dvc repro.")
-    metrics = read_table(workspace / "compare" / outcome / "metrics.parquet", Metrics).filter(
-        (pl.col("learner") == learner)
-        & (pl.col("metric") == "auroc")
-        & pl.col("subgroup").is_null()
-        & pl.col("fold").is_null()
-        & (pl.col("interval_kind") != "prediction_interval")
-    )
+    path = workspace / "compare" / outcome / "metrics.parquet"
+    metrics = read_table(path, Metrics).filter(pl.col("learner") == learner)
     return {
         "href": f"../cards/{outcome}/{learner}",
         "outcome": study.outcomes[outcome].title,
         "learner": learner,
         "primary": (study.primary.outcome, study.primary.learner) == (outcome, learner),
-        "headlines": {
-            SCHEMES[scheme.kind]: _headline(metrics.filter(pl.col("scheme") == name))
-            for name, scheme in study.validation.items()
-        },
+        "headlines": {row["validation"]: row["estimate"] for row in _short(study, metrics)},
     }
 
 
-def _headline(rows: pl.DataFrame) -> str:
-    with_interval = rows.filter(pl.col("interval_kind") != "none")
-    shown = with_interval if with_interval.height else rows
-    worded = []
-    for row in shown.iter_rows(named=True):
-        around = interval(row["lower"], row["upper"], digits=2)
-        prefix = f"{row['group']}: " if row["group"] else ""
-        worded.append(f"{prefix}{number(row['estimate'], digits=2)}" + (f" ({around})" if around else ""))
-    return "; ".join(worded)
+def _short(study: Study, metrics: pl.DataFrame) -> list[dict[str, str]]:
+    """Return AUROC with its interval for each rung of the ladder; a new centre's interval stands on the card."""
+    shown = metrics.filter(pl.col("interval_kind") != "prediction_interval")
+    rows = headlines(study, shown, digits=2)
+    return [{**row, "estimate": f"{row['estimate']} ({row['interval']})"} for row in rows]

@@ -1,6 +1,7 @@
 """The validity studies: exact truth, resumable runs, a ledger that is rewritten in place."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,15 +58,13 @@ def test_coverage_counts_the_intervals_that_hold_the_truth(monkeypatch: pytest.M
     assert found.width == pytest.approx((0.2 + 0.1 + 0.09 + 0.4) / 4)
 
 
-def test_an_interrupted_study_goes_on_where_it_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(validity, "SCENARIOS", SCENARIOS[:1])
-    whole = validity.finish_runs(tmp_path / "whole.jsonl", 6, Compute())
+def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    study = replace(validity.STUDIES["coverage"], scenarios=(SCENARIOS[0].name,))
+    whole = validity.finish_runs(tmp_path / "whole.jsonl", study, 6, Compute(), "coverage")
     part = tmp_path / "part.jsonl"
-    validity.finish_runs(part, 3, Compute())
+    validity.finish_runs(part, study, 3, Compute(), "coverage")
     part.write_text(part.read_text() + '{"scenario": "kfold_1')  # cut short while writing
-    assert validity.finish_runs(part, 6, Compute()) == whole
+    assert validity.finish_runs(part, study, 6, Compute(), "coverage") == whole
     assert [json.loads(line) for line in part.read_text().splitlines()] == whole
 
 
