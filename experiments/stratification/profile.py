@@ -59,7 +59,9 @@ def _number(column: pl.Series, strata: Integers) -> pl.DataFrame:
     frame = pl.DataFrame({"stratum": strata, "value": column.cast(pl.Float64).fill_nan(None)})
     mean, spread = frame["value"].mean(), frame["value"].std(ddof=0)
     return _finished(
-        frame.group_by("stratum", maintain_order=True).agg(n=pl.col("value").count().cast(pl.Int64), mean=pl.col("value").mean()),
+        frame.group_by("stratum", maintain_order=True).agg(
+            n=pl.col("value").count().cast(pl.Int64), mean=pl.col("value").mean()
+        ),
         column.name,
         "",
         float(mean) if isinstance(mean, (int, float)) else 0.0,

@@ -114,7 +114,7 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
             {
                 "planted leak": item["leak"],
                 "result": "caught" if item["caught"] else "MISSED",
-                "by": item["by"],
+                "by": "; ".join(item["by"]),
             }
             for item in certificate["planted"]
         ],
