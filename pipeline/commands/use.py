@@ -9,18 +9,12 @@ import yaml
 
 from pipeline.errors import BadSettings
 from pipeline.files import remove_folder, write_text
-from pipeline.settings.load import check_study, parameters, read_yaml
+from pipeline.settings.load import check_study, parameters
+from pipeline.settings.plain_yaml import dump_yaml, read_yaml
 from pipeline.settings.study import Study
 
 STUDIES = Path("experiments/studies")
 HEADER = "# Written by `psystrata use`; edit experiments/studies/<name>/study.yaml instead.\n"
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes every value where it stands: no anchors, which our own reader refuses."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +43,7 @@ def run(study: str, changes: list[str]) -> int:
 
 def parameters_text(study: Study) -> str:
     """Return what params.yaml holds for a study."""
-    return HEADER + yaml.dump(
-        parameters(study), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=120
-    )
+    return HEADER + dump_yaml(parameters(study))
 
 
 def read_study(name: str, changes: list[str] | None = None) -> Study:

@@ -5,17 +5,16 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from features.contract import GIVEN_BY_STAGE
 from features.registry import FEATURE_SETS
 from models.registry import CLUSTERERS, LEARNERS
 from pipeline.errors import BadSettings
+from pipeline.settings.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from pipeline.settings.study import Study
 from pipeline.simulation.dials import read_dials
 
-LARGEST_FILE = 5_000_000  # bytes; a study file is written by hand
 NO_SOURCE = "features/contract.py"  # DVC needs a path: one that these stages depend on anyway
 DERIVED = (
     "cells",
@@ -23,46 +22,6 @@ DERIVED = (
     "feature_stages",
     "simulate",
 )  # written by `parameters`, not in a study file
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without duplicate keys, anchors or tags."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.get_mark())
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; anything unusual is refused with its line."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadSettings(f"{path} is larger than {LARGEST_FILE:,} bytes: that is not a study file.")
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except FileNotFoundError:
-        raise BadSettings(f"{path} is not there. Write it, or name another study.") from None
-    except UnicodeDecodeError:
-        raise BadSettings(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(problem, "problem", None) or "not YAML"
-        raise BadSettings(f"{path}{line}: {what}. Mend the line.") from None
-    if not isinstance(loaded, dict):
-        raise BadSettings(f"{path} must hold keys and values, found {type(loaded).__name__}.")
-    return loaded
 
 
 def check_study(values: Mapping[str, Any], path: Path) -> Study:
@@ -90,7 +49,17 @@ def load_study(folder: Path) -> Study:
 
 def parameters(study: Study) -> dict[str, Any]:
     """Return the whole study as the mapping that params.yaml holds, with what DVC's templates need derived from it."""
-    values = study.model_dump(mode="json", by_alias=True, exclude_defaults=False)
+    values = study.model_dump(mode="json", by_alias=True)
+    # The two long sections are texts: DVC parses this file once for each stage, and a text is one value.
+    brief = study.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, include={"cohort", "dictionary"}
+    )
+    values["cohort"] = {
+        "time": study.cohort.time,
+        "extract_date": values["cohort"]["extract_date"],
+        "mapping": dump_yaml(brief["cohort"]),
+    }
+    values["dictionary"] = dump_yaml(brief.get("dictionary", {}))
     values["cells"] = {
         f"{study.study}_{cell.outcome}_{learner}": {
             "outcome": cell.outcome,
@@ -118,6 +87,11 @@ def load_parameters(path: Path = Path("params.yaml")) -> Study:
     cells = values.get("cells")
     if not isinstance(cells, dict):
         raise BadSettings(f"{path} has no cells: it is written by psystrata use <study>. Run that.")
+    for place, text in (
+        ("cohort", values.get("cohort", {}).get("mapping", "")),
+        ("dictionary", values["dictionary"]),
+    ):
+        values[place] = parse_yaml(text, f"{path}, {place}")
     grouped: dict[str, dict[str, Any]] = {}
     for cell in cells.values():
         entry = grouped.setdefault(
