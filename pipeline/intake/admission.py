@@ -88,7 +88,14 @@ def _identified(loaded: Loaded, mapped: Mapped, ledger: Ledger) -> pl.DataFrame:
         ledger.refuse(
             source.path, "ids stored as floating-point numbers", "Deliver them as text", variable=PATIENT
         )
-    ids = clean_ids(loaded.frame, column, path=source.path, namespace=source.id_namespace, ledger=ledger)
+    ids = clean_ids(
+        loaded.frame,
+        column,
+        path=source.path,
+        namespace=source.id_namespace,
+        ledger=ledger,
+        missing=source.missing,
+    )
     frame = loaded.frame.with_columns(ids.alias("__id"))
     nameless = frame.filter(pl.col("__id").is_null()).get_column(ROW)
     if source.table == "withdrawals":

@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.intake.cohort import Plan
 from pipeline.intake.containers import Folder, Unusable
+from pipeline.intake.headers import IDENTIFYING_NAME
 from pipeline.intake.ledger import ROW, Ledger
 from pipeline.intake.loading import Loaded, load
 from pipeline.intake.values import clean, numbers
@@ -51,7 +52,12 @@ def _participants(cohort: BidsCohort, folder: Folder) -> list[Source]:
 
     def source(name: str, table: Any, mapped: dict[str, Any], **more: Any) -> Source:
         used = {_from(key, value) for key, value in {**mapped, **more.get("variables", {})}.items()}
-        rest = tuple(column for column in header if column not in used)
+        # What is neither mapped nor ignored is left out, unless its name says that it identifies: that is refused.
+        rest = tuple(
+            column
+            for column in header
+            if column not in used and (column in cohort.ignore or not IDENTIFYING_NAME.search(column))
+        )
         return Source(
             name=name,
             path=path,
@@ -185,17 +191,23 @@ def _describe(
         return Variable(unit=unit, range=limited, description=described), VariableSource.model_validate(
             {"from": column}
         )
-    if table.undescribed == "number" and text.drop_nulls().len() and not numbers(text).faults:
+    if table.undescribed == "number" and _mostly_numbers(text):
         return Variable(unit=unit, description=described), VariableSource.model_validate({"from": column})
     ledger.add(
         "warning",
         loaded.source.path,
-        "a column with neither levels nor range, and not all numbers",
+        "a column with neither levels nor range, and mostly no numbers",
         "It was dropped; describe it in the JSON dictionary, or exclude it",
         rows=loaded.frame.get_column(ROW).filter(text.is_not_null()),
         variable=column,
     )
     return None
+
+
+def _mostly_numbers(text: pl.Series) -> bool:
+    """Say whether at least half of what a column holds are numbers: the other cells are then named one by one."""
+    filled = text.drop_nulls().len()
+    return filled > 0 and 2 * numbers(text).values.drop_nulls().len() >= filled
 
 
 def _category(

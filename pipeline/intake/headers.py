@@ -9,7 +9,7 @@ from pipeline.intake.ledger import Ledger
 from pipeline.intake.loading import Loaded
 from pipeline.settings.cohort import ColumnSource, VariableSource
 
-_IDENTIFYING = re.compile(
+IDENTIFYING_NAME = re.compile(
     r"(?:^|[_\W])(?:sur|last|first|family|given|patient|full|birth|maiden|nach|vor)?_?(?:name|names|nom|prenom|prénom|vorname|"
     r"nachname|e[-_ ]?mail|courriel|phone|telephone|téléphone|telefon|tel|mobile|handy|nir|insee|nss|kvnr|ssn|iban|"
     r"address|adresse|street|strasse|straße|rue|post_?code|postal_?code|code_?postal|plz|zip_?code|passport)(?:$|[_\W\d])",
@@ -103,7 +103,7 @@ def _report_left(loaded: Loaded, left: list[str], complete: bool, ledger: Ledger
     path = loaded.source.path
     for name in left:
         place = f"column {place_of(loaded, name)}" + (f", {name!r}," if complete else "")
-        if _IDENTIFYING.search(name) or _identifying(loaded, name):
+        if IDENTIFYING_NAME.search(name) or _identifying(loaded, name):
             ledger.refuse(
                 path,
                 f"{place} looks as if it identified patients, and is not mapped",

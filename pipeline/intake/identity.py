@@ -11,7 +11,7 @@ import polars as pl
 
 from pipeline.errors import BadSettings
 from pipeline.intake.ledger import ROW, Ledger
-from pipeline.intake.values import SPACES
+from pipeline.intake.values import SPACES, UNDECLARED_MISSING
 from pipeline.settings.cohort import PseudonymKey
 
 SHORTEST_KEY = 32  # bytes
@@ -87,10 +87,19 @@ def positions(ids: Iterable[str], seed: int) -> dict[str, int]:
     return {value: rank for rank, value in enumerate(ordered)}
 
 
-def clean_ids(frame: pl.DataFrame, column: str, *, path: str, namespace: str, ledger: Ledger) -> pl.Series:
+def clean_ids(
+    frame: pl.DataFrame,
+    column: str,
+    *,
+    path: str,
+    namespace: str,
+    ledger: Ledger,
+    missing: Iterable[str] = (),
+) -> pl.Series:
     """Return ids as text, white space stripped and in Unicode's composed form; null where there is none.
 
-    Ids that a spreadsheet turned into floats, and two ids that only white space keeps apart, are refused.
+    A missing mark, declared in `missing` or a usual one such as NA, is no id: all rows that bear it would become one
+    patient. Ids that a spreadsheet turned into floats, and two ids that only white space keeps apart, are refused.
     """
     raw = frame.get_column(column)
     cleaned = {
@@ -111,7 +120,8 @@ def clean_ids(frame: pl.DataFrame, column: str, *, path: str, namespace: str, le
         _report_changed(raw, rows, cleaned, changed, path=path, column=column, ledger=ledger)
     _warn_of_case(cleaned, path, column, ledger)
     prefix = f"{namespace}\x1f" if namespace else ""
-    names = {value: prefix + text if text else None for value, text in cleaned.items()}
+    none = {mark.strip(SPACES).casefold() for mark in missing} | UNDECLARED_MISSING | {""}
+    names = {value: None if text.casefold() in none else prefix + text for value, text in cleaned.items()}
     return raw.replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.String)
 
 

@@ -140,6 +140,7 @@ class BidsCohort(Settings):
         str, str | VariableSource
     ] = {}  # measured variable -> participants.tsv column
     tables: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], BidsTable] = {}
+    ignore: tuple[str, ...] = ()  # columns of participants.tsv known to be harmless and left out
     missing: tuple[str, ...] = ("n/a",)
     time: Literal["days"] = "days"
     extract_date: None = None

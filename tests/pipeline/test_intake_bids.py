@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,16 @@ DESCRIBED = {
 
 
 def _examine(
-    folder: Path, *, test: str = TEST, described: Any = DESCRIBED, table: dict[str, Any] | None = None
+    folder: Path,
+    *,
+    test: str = TEST,
+    described: Any = DESCRIBED,
+    table: dict[str, Any] | None = None,
+    participants: str = PARTICIPANTS,
+    ignore: Sequence[str] = (),
 ) -> tuple[Intake | None, list[Problem]]:
     (folder / "phenotype").mkdir(exist_ok=True)
-    (folder / "participants.tsv").write_text(PARTICIPANTS)
+    (folder / "participants.tsv").write_text(participants)
     (folder / "phenotype/test.tsv").write_text(test)
     (folder / "phenotype/test.json").write_text(
         described if isinstance(described, str) else json.dumps(described)
@@ -38,6 +45,7 @@ def _examine(
             "participants": {"sex": {"from": "gender", "codes": {"F": "female", "M": "male"}}, "age": "age"},
             "participant_variables": {"diagnosis": "diagnosis"},
             "tables": {"test": table or {}},
+            "ignore": ignore,
         }
     )
     return examine_cohort(
@@ -83,6 +91,46 @@ def test_columns_by_pattern(tmp_path: Path) -> None:
     assert [problem.rule for problem in problems if problem.verdict == "refused"] == [
         "the column 'nothing*' is not in the header"
     ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "verdict", "rule"),
+    [
+        ("2,5", "refused", "a number with the other decimal mark"),
+        ("nr", "refused", "looks like a missing-value mark that is not declared"),
+        ("2.5 s", "quarantined", "not a number"),
+    ],
+)
+def test_one_odd_cell_is_named_and_costs_no_column(
+    tmp_path: Path, cell: str, verdict: str, rule: str
+) -> None:
+    intake, problems = _examine(tmp_path, test=TEST.replace("n/a\t3\tz\tn/a", f"n/a\t1\tz\t{cell}"))
+    assert [
+        (item.verdict, item.rule, item.first_row) for item in problems if item.variable == "test_seconds"
+    ] == [(verdict, rule, 4)]
+    if intake is not None:
+        assert sorted(intake.tables["measurements"].filter(variable="test_seconds")["number"]) == [1.5, 2.5]
+
+
+def test_a_missing_mark_is_no_participant(tmp_path: Path) -> None:
+    text = PARTICIPANTS.replace("sub-02", "n/a")
+    intake, problems = _examine(tmp_path, participants=text)
+    assert intake is not None
+    assert intake.tables["patients"].height == 2
+    assert ("quarantined", "no patient id", 3) in {(p.verdict, p.rule, p.first_row) for p in problems}
+
+
+def test_an_unmapped_participants_column_that_identifies(tmp_path: Path) -> None:
+    text = "".join(
+        f"{line}\t{more}\n"
+        for line, more in zip(PARTICIPANTS.splitlines(), ("phone", "1", "2", "3"), strict=True)
+    )
+    intake, problems = _examine(tmp_path, participants=text)
+    assert intake is None
+    assert "column 5, 'phone', looks as if it identified patients, and is not mapped" in {
+        item.rule for item in problems if item.verdict == "refused"
+    }
+    assert _examine(tmp_path, participants=text, ignore=["phone"])[0] is not None
 
 
 @pytest.mark.parametrize("described", ["{", "[]", "null"])

@@ -61,6 +61,12 @@ def test_42_unicode_forms_are_one_id_and_case_warns(cohort: SmallCohort) -> None
     assert result.account("visits") == (4, 4, 0, 0)
 
 
+@pytest.mark.parametrize("mark", ["nd", "NA", "-"])
+def test_43_a_missing_mark_is_no_id(cohort: SmallCohort, mark: str) -> None:
+    cohort.replace("patients.csv", "\n12,m", f"\n{mark},m")
+    cohort.examine().check("quarantined", "no patient id", file="patients.csv", row=3, variable="patient_id")
+
+
 def test_43_null_id(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "12,v0,2.5", ",v0,2.5")
     result = cohort.examine()
