@@ -130,8 +130,8 @@ def prediction_interval(effects: Floats, variances: Floats) -> tuple[float, floa
     weights = 1 / (variances + between[:, None])
     total = weights.sum(axis=1)
     means = weights @ effects / total
-    squares = (weights * (effects - means[:, None]) ** 2).sum(axis=1) / ((units - 1) * total)
-    scales = np.sqrt(squares + between)
+    ratios = (weights * (effects - means[:, None]) ** 2).sum(axis=1) / (units - 1)
+    scales = np.sqrt(np.maximum(1.0, ratios) / total + between)  # the mean's error as in `random_effects`
 
     def excess(value: float, probability: float) -> float:
         return float(stats.t.cdf((value - means) / scales, units - 1).mean()) - probability
@@ -140,7 +140,8 @@ def prediction_interval(effects: Floats, variances: Floats) -> tuple[float, floa
     low, high = float(means.min()) - far, float(means.max()) + far
     sides = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     lower, upper = (float(optimize.brentq(excess, low, high, args=(side,))) for side in sides)
-    return lower, upper
+    around_mean = random_effects(effects, variances).confidence()
+    return min(lower, around_mean[0]), max(upper, around_mean[1])  # never inside the mean's own interval
 
 
 def _between_distribution(effects: Floats, variances: Floats) -> Floats:

@@ -91,7 +91,12 @@ def load_parameters(path: Path = Path("params.yaml")) -> Study:
         ("cohort", values.get("cohort", {}).get("mapping", "")),
         ("dictionary", values["dictionary"]),
     ):
+        said = values[place] if isinstance(values[place], dict) else {}
         values[place] = parse_yaml(text, f"{path}, {place}")
+        if any(said.get(key) != values[place].get(key, said.get(key)) for key in ("time", "extract_date")):
+            raise BadSettings(
+                f"{path}: cohort: time or extract_date differs from the mapping. Run psystrata use again."
+            )
     grouped: dict[str, dict[str, Any]] = {}
     for cell in cells.values():
         entry = grouped.setdefault(

@@ -118,6 +118,9 @@ def test_written_again_every_file_has_the_same_bytes(place: Any) -> None:
 
 def test_days_behind_are_refused_where_only_an_order_is_known(place: Any) -> None:
     values = json.loads((place / "params.yaml").read_text(encoding="utf-8"))
+    values["cohort"]["mapping"] = values["cohort"]["mapping"].replace(
+        f"time: {values['cohort']['time']}", "time: order"
+    )
     values["cohort"]["time"] = "order"
     values["feature_sets"]["inflammatory"] = {"look_behind_days": 30}
     (place / "params.yaml").write_text(json.dumps(values), encoding="utf-8")
