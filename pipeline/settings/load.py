@@ -87,16 +87,8 @@ def load_parameters(path: Path = Path("params.yaml")) -> Study:
     cells = values.get("cells")
     if not isinstance(cells, dict):
         raise BadSettings(f"{path} has no cells: it is written by psystrata use <study>. Run that.")
-    for place, text in (
-        ("cohort", values.get("cohort", {}).get("mapping", "")),
-        ("dictionary", values["dictionary"]),
-    ):
-        said = values[place] if isinstance(values[place], dict) else {}
-        values[place] = parse_yaml(text, f"{path}, {place}")
-        if any(said.get(key) != values[place].get(key, said.get(key)) for key in ("time", "extract_date")):
-            raise BadSettings(
-                f"{path}: cohort: time or extract_date differs from the mapping. Run psystrata use again."
-            )
+    values["cohort"] = _cohort(values.get("cohort"), path)
+    values["dictionary"] = parse_yaml(str(values.get("dictionary", "")), f"{path}, dictionary")
     grouped: dict[str, dict[str, Any]] = {}
     for cell in cells.values():
         entry = grouped.setdefault(
@@ -104,6 +96,18 @@ def load_parameters(path: Path = Path("params.yaml")) -> Study:
         )
         entry["learners"].append(cell["learner"])
     return check_study({**values, "cells": list(grouped.values())}, path)
+
+
+def _cohort(section: Any, path: Path) -> dict[str, Any]:
+    """Return the cohort's mapping from its text; what stands beside it for DVC must say the same."""
+    if not isinstance(section, dict) or not isinstance(section.get("mapping"), str):
+        raise BadSettings(f"{path} has no cohort.mapping: it is written by psystrata use <study>. Run that.")
+    mapping = parse_yaml(section["mapping"], f"{path}, cohort.mapping")
+    if any(section.get(key) != mapping.get(key, section.get(key)) for key in ("time", "extract_date")):
+        raise BadSettings(
+            f"{path}: cohort.time or cohort.extract_date is not the mapping's. Run psystrata use again."
+        )
+    return mapping
 
 
 def _sentence(path: Path, error: Any) -> str:
