@@ -3,7 +3,8 @@
 For an event within a horizon a prediction is eligible when the patient is at risk and followed: not in hospital, no
 episode of the event is open, none began within the wash-out, and follow-up goes on after it. The first event or competing event ends the time
 at risk; else follow-up does, and the patient is censored there, never counted as event-free beyond it. An event and a
-competing event of one day count as the event.
+competing event of one day count as the event. Follow-up lasts to the end of its last day, as a prediction is made at the
+end of its own: who was followed for exactly the horizon is known to be without the event.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import polars as pl
 from features.errors import BadInput
 from features.follow_up import earliest, event_episodes, first_after, stay_episodes
 from features.labels import NO_VALUE, OTHER_VALUE, build_label
-from features.prediction_times import TimeKind
+from features.prediction_times import END_OF_DAY, TimeKind
 from features.schema import Outcomes
 
 OPEN = "an episode of the event is open at the prediction time"
@@ -133,7 +134,7 @@ def _first(rows: pl.DataFrame, competing: Sequence[str]) -> pl.DataFrame:
     return seen.select(
         "prediction_id",
         "patient_id",
-        (pl.coalesce("first", "left") - pl.col("time")).alias("time"),
+        (pl.coalesce("first", pl.col("left") + END_OF_DAY) - pl.col("time")).alias("time"),
         cause.cast(pl.Int8).alias("cause"),
     )
 

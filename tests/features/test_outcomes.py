@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from features.errors import BadInput
 from features.outcomes import build_outcome
+from models.target import Target
 from tests.features.small_cohort import predictions, tables, value
 
 RELAPSE = {
@@ -66,7 +67,7 @@ def first(*arguments: Any, **changes: Any) -> Any:
 
 def test_an_event_counts_from_the_day_after_the_prediction() -> None:
     assert first(RELAPSE, (1, 10.5), events=[event(1, 11, "relapse")]) == (None, 0.5, 1)
-    assert first(RELAPSE, (1, 10.5), events=[event(1, 10, "relapse")]) == (None, 989.5, 0)
+    assert first(RELAPSE, (1, 10.5), events=[event(1, 10, "relapse")]) == (None, 990.0, 0)
 
 
 def test_the_first_event_counts() -> None:
@@ -102,12 +103,23 @@ def test_followed_shorter_than_the_horizon_is_censored_never_negative(kind: Any)
     result = built(
         RELAPSE, (1, 10.5), events=[event(1, 60, kind), event(1, 100, "relapse"), event(1, 90, "death")]
     )
-    assert result.frame.select("excluded", "time", "cause").row(0) == (None, 49.5, 0)
+    assert result.frame.select("excluded", "time", "cause").row(0) == (None, 50.0, 0)
     assert (result.flow["censored"], result.flow["events"]) == (1, 1)
 
 
+def test_who_is_followed_to_the_last_day_of_the_horizon_is_known_to_be_without_the_event() -> None:
+    """A cohort planned to end after one year: its end is not a censoring before the horizon."""
+    planned = [event(number, 375, "end_of_follow_up") for number in (1, 8, 9)]  # day 10 and 365 days
+    whole = built(RELAPSE, (1, 10.5), events=planned)
+    assert whole.frame.row(0)[2:] == (None, 365.0, 0)
+    assert whole.flow["censored"] == 0
+    assert Target.from_times([365.0, 9.5], [0, 1], [365.0]).weights().tolist() == [1.0, 1.0]
+    short = built(RELAPSE, (1, 10.5), events=[event(1, 374, "end_of_follow_up")])
+    assert short.flow["censored"] == 1
+
+
 def test_follow_up_ends_at_the_extract_at_the_latest() -> None:
-    assert first(RELAPSE, (1, 10.5), events=[event(1, 2000, "end_of_follow_up")]) == (None, 989.5, 0)
+    assert first(RELAPSE, (1, 10.5), events=[event(1, 2000, "end_of_follow_up")]) == (None, 990.0, 0)
 
 
 def test_an_event_on_the_last_day_of_follow_up_was_seen() -> None:
