@@ -1,4 +1,4 @@
-"""The truncation check: a feature that changes when the future is removed has seen the future."""
+"""The truncation check: a feature that changes when the future, or other patients, are removed has seen them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from features.contract import BuiltFeatures, Tables
 from features.errors import BadInput
 
 NOBODY = "0" * 32  # holds the names of variables that a truncated table would otherwise no longer know
+FEW = 300  # about so many patients are built again without the others
 RELATIVE, ABSOLUTE = 1e-9, 1e-12  # matrix products may differ in the last bits with the number of rows
 
 
@@ -27,7 +28,10 @@ def check_look_ahead(
     prediction_times: pl.DataFrame,
     tables: Tables,
 ) -> LookAhead:
-    """Build a set again from tables that end before one prediction per patient, and compare.
+    """Build a set again from tables that end before one prediction per patient, and compare; then for a few alone.
+
+    The second build holds every second patient (of many, about 300), so that a cohort's or a centre's mean, a rank or any
+    other value learnt from further patients changes, were it known before the prediction or not.
 
     Args:
         build: builds the set from prediction times and tables, its settings bound.
@@ -39,6 +43,25 @@ def check_look_ahead(
         BadInput: a column differs for any of the chosen predictions; all such columns are listed.
     """
     chosen = one_per_patient(prediction_times)
+    few = chosen.gather_every(max(2, len(chosen) // FEW))
+    (names, differing), (_, alone) = (_compared(build, built, some, tables) for some in (chosen, few))
+    differing = sorted({*differing, *alone})
+    if differing:
+        raise BadInput(
+            f"{len(differing)} feature columns change when everything not available strictly before the prediction "
+            f"time, or of other patients, is removed: {', '.join(differing)}. They would see the future, or tested "
+            "patients. Build them from features.windows alone; what is learnt from patients belongs into a learner."
+        )
+    return LookAhead(predictions=len(chosen), columns=len(names))
+
+
+def _compared(
+    build: Callable[[pl.DataFrame, Tables], BuiltFeatures],
+    built: BuiltFeatures,
+    chosen: pl.DataFrame,
+    tables: Tables,
+) -> tuple[list[str], list[str]]:
+    """Return the columns, and those that differ when built from what lay behind the chosen predictions alone."""
     try:
         again = build(chosen, truncated(tables, chosen)).frame
     except NoColumns:  # nothing lies behind the chosen predictions: then the whole tables must say so too
@@ -47,14 +70,7 @@ def check_look_ahead(
         built.frame, on="prediction_id", how="left", maintain_order="left"
     )
     names = sorted((set(whole.columns) | set(again.columns)) - {"prediction_id"})
-    differing = [name for name in names if not _same(_column(whole, name), _column(again, name))]
-    if differing:
-        raise BadInput(
-            f"{len(differing)} feature columns change when everything not available strictly before the prediction "
-            f"time, or of other patients, is removed: {', '.join(differing)}. They would see the future. Build them "
-            "from features.windows alone."
-        )
-    return LookAhead(predictions=len(chosen), columns=len(names))
+    return names, [name for name in names if not _same(_column(whole, name), _column(again, name))]
 
 
 def one_per_patient(prediction_times: pl.DataFrame) -> pl.DataFrame:

@@ -55,6 +55,12 @@ def standardised(prediction_times: Any, given: Any) -> Any:
     return planted(prediction_times, given, lambda *_: crp - given["measurements"]["number"].mean())
 
 
+def above_the_centre(prediction_times: Any, given: Any) -> Any:
+    """Subtract the centre's mean of values that all lay behind every prediction: other patients' rows still."""
+    crp = open_window(prediction_times, given).latest("crp")["number"]
+    return planted(prediction_times, given, lambda *_: crp - crp.mean())
+
+
 def honest(prediction_times: Any, given: Any) -> Any:
     window = open_window(prediction_times, given)
     counted = window.per_prediction(window.behind(given["events"], "time"), pl.len(), empty=0.0)
@@ -65,6 +71,13 @@ def honest(prediction_times: Any, given: Any) -> Any:
 def test_a_planted_leak_is_refused_with_its_columns(builder: Any) -> None:
     with pytest.raises(BadInput, match=r"1 feature columns change .*: planted_count\."):
         check_look_ahead(builder, builder(TIMES, COHORT), TIMES, COHORT)
+
+
+def test_what_is_learnt_from_other_patients_is_refused_though_it_was_known_before() -> None:
+    once = predictions((1, 10.5), (2, 10.5))
+    known = {**COHORT, "measurements": COHORT["measurements"].filter(pl.col("time") == 10)}
+    with pytest.raises(BadInput, match=r"1 feature columns change .*: planted_count\."):
+        check_look_ahead(above_the_centre, above_the_centre(once, known), once, known)
 
 
 @pytest.mark.parametrize("builder", [honest, clinical.build, inflammatory.build])
