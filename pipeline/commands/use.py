@@ -115,6 +115,10 @@ def _override(values: dict[str, Any], change: str) -> None:
     place: Any = values
     *parents, last = key.split(".")
     for parent in parents:
+        if isinstance(place, list):
+            raise BadSettings(
+                f"--set {change}: what stands in a list is changed in the study file, not here."
+            )
         if not isinstance(place, dict) or parent not in place:
             raise BadSettings(
                 f"--set {change}: {parent!r} is not a key there; known: {', '.join(map(str, place))}."

@@ -11,6 +11,7 @@ from features.contract import GIVEN_BY_STAGE
 from features.registry import FEATURE_SETS
 from models.registry import CLUSTERERS, LEARNERS
 from pipeline.errors import BadSettings
+from pipeline.settings.known_keys import explained
 from pipeline.settings.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from pipeline.settings.study import Study
 from pipeline.simulation.dials import read_dials
@@ -111,9 +112,10 @@ def _cohort(section: Any, path: Path) -> dict[str, Any]:
 
 
 def _sentence(path: Path, error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"]) or "the file"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{path}: {place}: {message}. Mend that key."
+    place, message = explained(
+        Study, error["loc"], str(error["msg"]).removeprefix("Value error, "), error["type"]
+    )
+    return f"{path}: {place or 'the file'}: {message}. Mend that key."
 
 
 def _feature_set_problems(study: Study) -> list[str]:

@@ -32,8 +32,18 @@ def test_the_parameters_name_each_cell_by_study_outcome_and_learner() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("titel",), "x", "titel: Extra inputs are not permitted"),
-        (("outcomes", "relapse_1y", "horizon_dayz"), 365, "horizon_dayz: Extra inputs are not permitted"),
+        (("titel",), "x", "titel: this key is not known"),
+        (
+            ("outcomes", "relapse_1y", "horizon_dayz"),
+            365,
+            "outcomes.relapse_1y.horizon_dayz: this key is not known (did you mean horizon_days?)",
+        ),
+        (("validation", "random", "fold"), 3, "known: folds, kind, repeats"),
+        (
+            ("cohort", "sources", 0, "colums"),
+            {},
+            "cohort.sources.0.colums: this key is not known (did you mean columns?)",
+        ),
         (("outcomes", "relapse_1y", "estimand"), None, "outcomes.relapse_1y"),
         (("outcomes", "relapse_1y", "index"), "nosuch", "'nosuch' is not known; known: "),
         (("learners", "forest"), {}, "learners.forest: 'forest' is not a known kind; known: base_rate"),
