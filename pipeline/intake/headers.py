@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import polars as pl
 
@@ -10,6 +11,7 @@ from pipeline.intake.loading import Loaded
 from pipeline.settings.cohort import ColumnSource, VariableSource
 
 IDENTIFYING_NAME = re.compile(
+NAMED_COLUMNS = 8  # of many columns left out, so many are named
     r"(?:^|[_\W])(?:sur|last|first|family|given|patient|full|birth|maiden|nach|vor)?_?(?:name|names|nom|prenom|prénom|vorname|"
     r"nachname|e[-_ ]?mail|courriel|phone|telephone|téléphone|telefon|tel|mobile|handy|nir|insee|nss|kvnr|ssn|iban|"
     r"address|adresse|street|strasse|straße|rue|post_?code|postal_?code|code_?postal|plz|zip_?code|passport)(?:$|[_\W\d])",
@@ -51,11 +53,9 @@ def map_columns(loaded: Loaded, ledger: Ledger) -> Mapped | None:
         complete &= found is not None
         variables[canonical] = (found or "", measured)
     used = {name for name, _ in (*columns.values(), *variables.values()) if name} | {source.first_by}
-    left = [name for name in header if name not in used and name not in source.ignore]
-    _report_left(loaded, left, complete, ledger)
-    _refuse_identifying_values(
-        loaded, [name for name in header if name not in source.ignore], columns, ledger
-    )
+    named = [name for name in header if name not in source.ignore]
+    _report_left(loaded, [name for name in named if name not in used], complete, ledger)
+    _refuse_identifying_values(loaded, named, columns, ledger)
     return Mapped(columns, variables) if complete else None
 
 
@@ -99,8 +99,12 @@ def _plain(name: str) -> str:
 
 
 def _report_left(loaded: Loaded, left: list[str], complete: bool, ledger: Ledger) -> None:
-    """Name columns that are neither mapped nor ignored: by place alone while the header may be a patient's row."""
+    """Name columns that are neither mapped nor ignored: by place alone while the header may be a patient's row.
+
+    A pattern under `ignore` silences the warning, never the refusal of what looks like an identifier.
+    """
     path = loaded.source.path
+    dropped = []
     for name in left:
         place = f"column {place_of(loaded, name)}" + (f", {name!r}," if complete else "")
         if IDENTIFYING_NAME.search(name) or _identifying(loaded, name):
@@ -109,10 +113,27 @@ def _report_left(loaded: Loaded, left: list[str], complete: bool, ledger: Ledger
                 f"{place} looks as if it identified patients, and is not mapped",
                 "Remove it from the file; if it is harmless, list it under ignore",
             )
-        elif complete:
-            ledger.add(
-                "warning", path, f"{place} is neither mapped nor ignored", "It was dropped; map it or list it"
-            )
+        elif complete and not any(fnmatchcase(name, pattern) for pattern in loaded.source.ignore):
+            dropped.append(name)
+    if len(dropped) == 1:
+        place = f"column {place_of(loaded, dropped[0])}, {dropped[0]!r}, is"
+        ledger.add(
+            "warning", path, f"{place} neither mapped nor ignored", "It was dropped; map it or list it"
+        )
+    elif dropped:
+        ledger.add(
+            "warning",
+            path,
+            f"{len(dropped)} columns are neither mapped nor ignored: {_names(dropped)}",
+            f"They were dropped; map them or list them under ignore of source {loaded.source.name} "
+            '(ignore: ["*"] is all the rest)',
+        )
+
+
+def _names(columns: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in columns[:NAMED_COLUMNS])
+    more = len(columns) - NAMED_COLUMNS
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _identifying(loaded: Loaded, name: str) -> str | None:

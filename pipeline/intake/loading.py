@@ -105,7 +105,9 @@ def _as_text(values: pl.Series, kind: Typed) -> pl.Series:
         return values.dt.strftime("%Y-%m-%d" if values.dtype == pl.Date else "%Y-%m-%d %H:%M:%S").rename(
             values.name
         )
-    return values.cast(pl.String)
+    text = values.cast(pl.String)
+    # a column of whole numbers with gaps is often stored as floats: its codes are "1", not "1.0"
+    return text.str.strip_suffix(".0") if values.dtype.is_float() else text
 
 
 def _check_cells(loaded: Loaded) -> None:

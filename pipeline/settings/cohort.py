@@ -60,7 +60,7 @@ class Source(Settings):
     ] = ()  # numbers such as -999 that stand for a value: the row or value is quarantined
     columns: dict[str, str | ColumnSource]
     variables: dict[str, str | VariableSource] = {}
-    ignore: tuple[str, ...] = ()  # columns known and left out
+    ignore: tuple[str, ...] = ()  # columns known and left out, by name or pattern
     sha256: str | None = None  # refuse the file when it is not this one
     may_be_empty: bool = False  # a header without rows is accepted: no such event has happened
     id_namespace: str = ""  # patient ids count within it; give sites that number from 1 each their own

@@ -78,6 +78,24 @@ def test_06_unknown_column_is_dropped_with_a_warning(cohort: SmallCohort) -> Non
     assert "batch" not in result.good.tables["measurements"].columns
 
 
+def test_many_unknown_columns_are_one_warning_and_a_pattern_silences_it(cohort: SmallCohort) -> None:
+    names = [f"q{number}" for number in range(1, 31)]
+    header, row = ",".join(["id,visit,crp,smoker", *names]), ",".join(["00012,v0,1.5,no", *["7"] * 30])
+    cohort.files["blood.csv"] = f"{header}\n{row}\n"
+    result = cohort.examine()
+    result.check(
+        "warning", "30 columns are neither mapped nor ignored: 'q1', 'q2'", file="blood.csv", secret="1.5"
+    )
+    cohort.change("blood", ignore=["q*"])
+    assert not [problem for problem in cohort.examine().problems if "neither mapped" in problem.rule]
+
+
+def test_a_pattern_under_ignore_does_not_let_identifiers_in(cohort: SmallCohort) -> None:
+    cohort.files["blood.csv"] = "id,visit,crp,smoker,e-mail\n00012,v0,1.5,no,-\n"
+    cohort.change("blood", ignore=["*"])
+    cohort.examine().check("refused", "looks as if it identified patients", file="blood.csv")
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [
@@ -263,6 +281,20 @@ def test_25_27_28_parquet_that_is_none(cohort: SmallCohort, content: bytes) -> N
     cohort.change("blood", path="blood.parquet").examine().check(
         "refused", "Parquet file", file="blood.parquet"
     )
+
+
+def test_parquet_codes_of_whole_numbers_held_as_floats(cohort: SmallCohort) -> None:
+    frame = pl.DataFrame(
+        {"id": ["00012", "12", "00034"], "visit": "v0", "crp": [1.0, 2.5, None], "smoker": [1.0, 2.0, None]}
+    )
+    cohort.files["blood.parquet"] = _parquet(frame)
+    variables = {
+        "crp": {"from": "crp", "unit": "mg/L"},
+        "smoker": {"from": "smoker", "codes": {"1": "yes", "2": "no"}},
+    }
+    result = cohort.change("blood", path="blood.parquet", dialect={}, variables=variables).examine()
+    assert sorted(result.values("smoker")) == ["no", "yes"]
+    assert sorted(result.values("crp")) == [1.0, 2.5]
 
 
 def test_25_parquet_cut_short(cohort: SmallCohort) -> None:
