@@ -10,8 +10,8 @@ from pipeline.intake.ledger import Ledger
 from pipeline.intake.loading import Loaded
 from pipeline.settings.cohort import ColumnSource, VariableSource
 
-IDENTIFYING_NAME = re.compile(
 NAMED_COLUMNS = 8  # of many columns left out, so many are named
+IDENTIFYING_NAME = re.compile(
     r"(?:^|[_\W])(?:sur|last|first|family|given|patient|full|birth|maiden|nach|vor)?_?(?:name|names|nom|prenom|prénom|vorname|"
     r"nachname|e[-_ ]?mail|courriel|phone|telephone|téléphone|telefon|tel|mobile|handy|nir|insee|nss|kvnr|ssn|iban|"
     r"address|adresse|street|strasse|straße|rue|post_?code|postal_?code|code_?postal|plz|zip_?code|passport)(?:$|[_\W\d])",
