@@ -21,6 +21,7 @@ from pipeline.intake.patients import (
     number_stays,
     rows_kept,
     with_age,
+    with_distinct_centres,
     with_positions,
 )
 from pipeline.intake.plausibility import lives, ordered, possible, undecided_deaths
@@ -245,7 +246,16 @@ def _finished(state: _State, tables: dict[str, pl.DataFrame]) -> Intake:
         .group_by(PATIENT)
         .agg(pl.col(begin).min().alias("baseline"))
     )
-    patients = with_age(tables["patients"], baseline, state.plan.time)
+    patients, shared = with_distinct_centres(with_age(tables["patients"], baseline, state.plan.time))
+    if shared:
+        state.ledger.add(
+            "fixed",
+            "study.yaml",
+            "centres of several countries share a name",
+            "They were named by country and centre",
+            count=shared,
+            variable="centre",
+        )
     places = patients.select(PATIENT, "position")
     stays = tables["stays"].with_columns(pl.col("__stay").alias("stay_id"))
     tables = {**tables, "patients": patients, "stays": stays}

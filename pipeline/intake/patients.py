@@ -52,6 +52,24 @@ def with_age(patients: pl.DataFrame, baseline: pl.DataFrame, time: TimeKind) -> 
     )
 
 
+def with_distinct_centres(patients: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Name centres by country and centre where countries share a name: centre 1 of each is not one centre.
+
+    A fold that leaves out a centre or a country keeps centres whole, and so must know which they are.
+
+    Returns the patients, and how many names were shared.
+    """
+    if not {"country", "centre"} <= set(patients.columns):
+        return patients, 0
+    countries = (
+        patients.drop_nulls(["country", "centre"]).group_by("centre").agg(pl.col("country").n_unique())
+    )
+    shared = countries.filter(pl.col("country") > 1)["centre"].to_list()
+    named = pl.concat_str("country", "centre", separator=" ")
+    renamed = pl.when(pl.col("centre").is_in(shared)).then(pl.coalesce(named, "centre")).otherwise("centre")
+    return patients.with_columns(renamed.alias("centre")), len(shared)
+
+
 def with_positions(patients: pl.DataFrame, ranks: Mapping[str, int]) -> pl.DataFrame:
     """Number the patients who remain, in the canonical order."""
     ranked = patients.with_columns(

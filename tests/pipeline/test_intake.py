@@ -168,3 +168,20 @@ def test_every_row_is_kept_quarantined_or_excluded(
         assert kept["patients"] == intake.tables["patients"].height
         assert kept["visits"] == intake.tables["visits"].height
         assert intake.quarantine.filter(pl.col("row").is_null()).is_empty()
+
+
+def test_centres_of_two_countries_with_one_name_are_two_centres(cohort: SmallCohort) -> None:
+    rows = FILES["patients.csv"].splitlines()
+    countries = ["country", "FR", "DE", "DE", "FR"]
+    cohort.files["patients.csv"] = "".join(
+        f"{row},{country}\n" for row, country in zip(rows, countries, strict=True)
+    )
+    cohort.change("patients", columns={**cohort.sources["patients"]["columns"], "country": "country"})
+    result = cohort.examine()
+    centres = result.good.tables["patients"].select("country", "centre").sort("country", "centre").rows()
+    assert centres == [("DE", "DE north"), ("DE", "DE south"), ("FR", "FR north"), ("FR", "FR south")]
+    result.check("fixed", "share a name", file="study.yaml", variable="centre")
+
+
+def test_centres_of_one_country_keep_their_names(cohort: SmallCohort) -> None:
+    assert cohort.examine().good.tables["patients"]["centre"].unique().sort().to_list() == ["north", "south"]
