@@ -14,7 +14,9 @@ def smallest_published(level: str, smallest_cell: int) -> int:
     return 0 if level == "public" else smallest_cell
 
 
-def hidden_cells(counts: NDArray[np.int64], smallest_cell: int) -> NDArray[np.bool_]:
+def hidden_cells(
+    counts: NDArray[np.int64], smallest_cell: int, already: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Return which cells of one table whose total is published must be hidden.
 
     A cell is hidden where any of its counts is below `smallest_cell`. Further cells, the smallest first, are hidden
@@ -25,17 +27,50 @@ def hidden_cells(counts: NDArray[np.int64], smallest_cell: int) -> NDArray[np.bo
     Args:
         counts: shape (cells, kinds), for example patients, events and non-events of each cell.
         smallest_cell: the smallest count that may be published.
+        already: cells that are hidden for another reason, shape (cells,).
 
     Returns:
         Shape (cells,).
     """
     hidden = np.asarray((counts < smallest_cell).any(axis=1), dtype=np.bool_)
+    if already is not None:
+        hidden |= already
     by_size = [int(cell) for cell in np.argsort(counts[:, 0], kind="stable")] if len(counts) else []
     while hidden.any() and not hidden.all():
         if hidden.sum() > 1 and (counts[hidden].sum(axis=0) >= smallest_cell).all():
             break
         hidden[next(cell for cell in by_size if not hidden[cell])] = True
     return hidden
+
+
+def hidden_in_linked_tables(
+    counts: NDArray[np.int64], present: NDArray[np.bool_], smallest_cell: int
+) -> NDArray[np.bool_]:
+    """Return which cells must be hidden where a table and the same table of each part of the patients are published.
+
+    A cell of one part is the cell of all less those of the other parts: so each column is a table too, and cells are
+    hidden until neither a row nor a column gives one away.
+
+    Args:
+        counts: shape (1 + parts, cells, kinds): the table of all first.
+        present: whether a part has a cell at all, shape (1 + parts, cells); what is not there is not published.
+        smallest_cell: the smallest count that may be published; 0 hides nothing.
+
+    Returns:
+        Shape (1 + parts, cells).
+    """
+    hidden = np.zeros(present.shape, dtype=np.bool_)
+    if smallest_cell <= 0:
+        return hidden
+    while True:
+        before = hidden.copy()
+        for row, there in enumerate(present):
+            hidden[row, there] = hidden_cells(counts[row, there], smallest_cell, hidden[row, there])
+        for column, there in enumerate(present.T):
+            own = hidden_cells(counts[there, column], smallest_cell, hidden[there, column])
+            hidden[there, column] = own
+        if (hidden == before).all():
+            return hidden
 
 
 def suppress_counts(

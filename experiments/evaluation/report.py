@@ -86,7 +86,9 @@ def outcome_report(
             curves = curves.vstack(_curves(evaluation, sample, learner, sample.parts(risk), at))
         comparisons = comparisons.vstack(_comparisons(evaluation, sample, own, references))
     figures = _figures(metrics, curves, list(predictions), list(schemes)) if predictions else {}
-    weights = {sample.scheme: weights_report(sample, covariates) for sample in samples}
+    weights = {
+        sample.scheme: weights_report(sample, covariates, evaluation.smallest_cell) for sample in samples
+    }
     return OutcomeReport(metrics, curves, comparisons, weights, figures)
 
 

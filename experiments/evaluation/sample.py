@@ -174,19 +174,25 @@ def evaluated_sample(
     return Sample(scheme, kind, horizon, weighted, _test_to_train(weighted))
 
 
-def weights_report(sample: Sample, covariates: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what a reviewer needs to judge the weights: their population, the largest, and the effective n."""
+def weights_report(sample: Sample, covariates: Sequence[str] = (), smallest_cell: int = 0) -> dict[str, Any]:
+    """Return what a reviewer needs to judge the weights: their population, the largest, and the effective n.
+
+    Where fewer than `smallest_cell` patients (but some) were lost before the horizon, the figures that would give their
+    number away are null.
+    """
     first = sample.frame.filter(pl.col("repeat") == pl.col("repeat").min())
     weight = first["weight"].to_numpy()
     square = float((weight**2).sum())
     whole = sample.kind == "stratified_kfold"
+    lost = distinct(first["position"].to_numpy()[weight == 0])
+    shown = lost == 0 or lost >= smallest_cell
     return {
         "population": "all eligible predictions" if whole else "the predictions of each left-out group",
         "covariates": list(covariates),
-        "largest_weight": float(weight.max()),
-        "effective_n": float(weight.sum()) ** 2 / square if square > 0 else 0.0,
+        "largest_weight": float(weight.max()) if shown else None,
+        "effective_n": (float(weight.sum()) ** 2 / square if square > 0 else 0.0) if shown else None,
         "n": len(weight),
-        "unknown_status_share": float((weight == 0).mean()),
+        "unknown_status_share": float((weight == 0).mean()) if shown else None,
     }
 
 

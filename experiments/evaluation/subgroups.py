@@ -1,20 +1,22 @@
 """The same figures for women and men, age bands, networks and countries: computed within fold, then combined."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from experiments.disclosure import hidden_in_linked_tables
 from experiments.evaluation.combining import FEWEST, Units, combined
 from experiments.evaluation.reporting import (
     HIDDEN,
     Evaluation,
     Row,
     figure_row,
-    hidden_parts,
     part_intervals,
 )
 from experiments.evaluation.sample import Part, Sample
 
+EVERYBODY = ""
 SUBGROUP_MEASURES = ("auroc", "brier", "observed_to_expected")
 
 
@@ -28,22 +30,20 @@ def subgroup_rows(evaluation: Evaluation, sample: Sample, parts: Sequence[Part])
     for variable in evaluation.subgroups:
         if sample.kind == "leave_country_out":
             if variable != "country":
+                levels, tables = _hidden(parts, variable, evaluation.smallest_cell)
                 for part in parts:
-                    rows += _of_direction(evaluation, sample, part, variable)
+                    hidden = tables[str(part.places["country"][0])]
+                    rows += _of_direction(evaluation, sample, part, variable, set(levels[hidden]))
         else:
             rows += _over_folds(evaluation, sample, parts, variable)
     return rows
 
 
 def _over_folds(evaluation: Evaluation, sample: Sample, parts: Sequence[Part], variable: str) -> list[Row]:
-    levels = np.unique(np.concatenate([part.places[variable] for part in parts]))
-    once = [
-        _joined([part for part in parts if part.repeat == parts[0].repeat], variable, level)
-        for level in levels
-    ]
-    hidden = hidden_parts(once, evaluation.smallest_cell)
+    levels, tables = _hidden(parts, variable, evaluation.smallest_cell)
     rows = []
-    for level, whole, is_hidden in zip(levels, once, hidden, strict=True):
+    for level, is_hidden in zip(levels, tables[EVERYBODY], strict=True):
+        whole = _joined(_first_repeat(parts), variable, level)
         name = f"{variable}: {level}"
         if is_hidden:
             rows += [figure_row(metric, HIDDEN, None, None, subgroup=name) for metric in SUBGROUP_MEASURES]
@@ -58,18 +58,19 @@ def _over_folds(evaluation: Evaluation, sample: Sample, parts: Sequence[Part], v
     return rows
 
 
-def _of_direction(evaluation: Evaluation, sample: Sample, part: Part, variable: str) -> list[Row]:
-    levels = np.unique(part.places[variable])
-    own = [part.take(part.places[variable] == level) for level in levels]
+def _of_direction(
+    evaluation: Evaluation, sample: Sample, part: Part, variable: str, hidden: Container[str]
+) -> list[Row]:
     rows = []
-    for level, some, is_hidden in zip(levels, own, hidden_parts(own, evaluation.smallest_cell), strict=True):
+    for level in np.unique(part.places[variable]):
+        some = part.take(part.places[variable] == level)
         place = {
             "repeat": part.repeat,
             "fold": part.fold,
             "group": part.group,
             "subgroup": f"{variable}: {level}",
         }
-        if is_hidden:
+        if level in hidden:
             rows += [figure_row(metric, HIDDEN, None, None, **place) for metric in SUBGROUP_MEASURES]
             continue
         found = part_intervals(evaluation, sample, some, SUBGROUP_MEASURES)
@@ -78,6 +79,31 @@ def _of_direction(evaluation: Evaluation, sample: Sample, part: Part, variable: 
             for metric in SUBGROUP_MEASURES
         ]
     return rows
+
+
+def _hidden(
+    parts: Sequence[Part], variable: str, smallest_cell: int
+) -> tuple[NDArray[np.str_], dict[str, NDArray[np.bool_]]]:
+    """Return the levels, and which of them are hidden for everybody and in each country.
+
+    The schemes report the same levels for everybody and for each country: their tables are linked.
+    """
+    own = _first_repeat(parts)
+    levels = np.unique(np.concatenate([part.places[variable] for part in own]))
+    countries = np.unique(np.concatenate([part.places["country"] for part in own]))
+    by_level = [_joined(own, variable, level) for level in levels]
+    tables = [by_level] + (
+        [[part.take(part.places["country"] == name) for part in by_level] for name in countries]
+        if variable != "country"
+        else []
+    )
+    counts = np.array([[part.cell() for part in table] for table in tables], dtype=np.int64)
+    hidden = hidden_in_linked_tables(counts, counts[:, :, 0] > 0, smallest_cell)
+    return levels, dict(zip((EVERYBODY, *map(str, countries)), hidden, strict=False))
+
+
+def _first_repeat(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if part.repeat == parts[0].repeat]
 
 
 def _fold_units(parts: Sequence[Part]) -> Units:

@@ -323,7 +323,7 @@ def _weights(weights: Mapping[str, Any]) -> Table:
             "weights come from": item["population"],
             "covariates": ", ".join(item["covariates"]) or "none",
             "largest weight": number(item["largest_weight"], digits=2),
-            "effective n": number(round(item["effective_n"])),
+            "effective n": number(None if item["effective_n"] is None else round(item["effective_n"])),
             "share of unknown status": number(item["unknown_status_share"]),
         }
         for scheme, item in weights.items()

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.disclosure import SUPPRESSED, hidden_cells, smallest_published, suppress_counts
+from experiments.disclosure import (
+    SUPPRESSED,
+    hidden_cells,
+    hidden_in_linked_tables,
+    smallest_published,
+    suppress_counts,
+)
 
 tables = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda c: (c[0] + c[1], c[0], c[1])),
@@ -45,6 +51,33 @@ def test_by_brute_force_every_hidden_count_keeps_several_possible_values(cells: 
     ]
     for place in range(int(hidden.sum())):
         assert len({some[place] for some in fits}) >= 11
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 40), min_size=4, max_size=4), min_size=1, max_size=3))
+def test_tables_of_all_and_of_each_part_give_no_cell_away(parts: list[list[int]]) -> None:
+    own = np.array(parts)
+    counts = np.concatenate([own.sum(axis=0, keepdims=True), own])
+    present = counts > 0
+    hidden = hidden_in_linked_tables(counts[:, :, None], present, 11)
+    published = present & ~hidden
+    assert (counts[published] >= 11).all()
+    # What linear algebra gives from the published cells and the totals of the rows: no hidden cell is determined.
+    parts_of = [np.eye(present.size)[part * 4 : part * 4 + 4] for part in range(1, len(counts))]
+    everybody = np.sum(parts_of, axis=0)  # each cell of all is the sum of the parts' cells
+    cells = np.concatenate([everybody, *parts_of])
+    known = [cells[place] for place in np.flatnonzero(published | ~present)]
+    known += [rows.sum(axis=0) for rows in (everybody, *parts_of)]
+    rank = np.linalg.matrix_rank(np.array(known))
+    for place in np.flatnonzero(present & hidden):
+        if 0 < counts.flat[place] < 11:
+            assert np.linalg.matrix_rank(np.array([*known, cells[place]])) > rank or not published.any()
+
+
+def test_what_one_country_shows_does_not_give_the_other_away() -> None:
+    everybody, first, second = [(63, 28), (88, 39)], [(30, 10), (40, 15)], [(33, 18), (48, 24)]
+    hidden = hidden_in_linked_tables(np.array([everybody, first, second]), np.ones((3, 2), dtype=bool), 11)
+    assert hidden.tolist() == [[False, False], [True, True], [True, True]]
 
 
 def test_a_small_cell_takes_the_next_smallest_of_its_table_with_it() -> None:

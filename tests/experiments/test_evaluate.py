@@ -103,6 +103,32 @@ def test_the_weights_report_gives_largest_weight_and_effective_n(data: dict[str,
     assert 0 < found["unknown_status_share"] < 1
 
 
+def test_few_censored_patients_do_not_follow_from_the_weights(data: dict[str, Any]) -> None:
+    sample = sample_of(data, "kfold")
+    lost = int((sample.frame["weight"] == 0).sum())
+    assert weights_report(sample, smallest_cell=lost)["unknown_status_share"] == lost / 600
+    found = weights_report(sample, smallest_cell=lost + 1)
+    assert [found[name] for name in ("unknown_status_share", "effective_n", "largest_weight")] == [None] * 3
+
+
+def test_a_subgroup_of_one_country_is_not_the_total_less_the_other() -> None:
+    data = cohort()
+    patients = np.arange(600)
+    foreign = (data["rows"]["country"] == "NL").to_numpy()
+    few = patients[foreign & (data["outcomes"]["cause"] == 1).to_numpy()][:5]
+    some = patients[~foreign][:150]
+    networks = pl.Series(np.where(np.isin(patients, [*few, *some]), "rare", "common"))
+    data["rows"] = data["rows"].with_columns(network=networks)
+    shown = {
+        (row["scheme"], row["group"]): row["n"]
+        for scheme in ("kfold", "countries")
+        for row in figures(data, scheme, "model")
+        .filter((pl.col("subgroup") == "network: rare") & (pl.col("metric") == "brier"))
+        .iter_rows(named=True)
+    }
+    assert shown == {("kfold", None): 155, ("countries", "FR"): None, ("countries", "NL"): None}
+
+
 def test_no_published_cell_is_small_and_subgroups_do_not_give_one_away(data: dict[str, Any]) -> None:
     found = pl.concat([figures(data, scheme, "model") for scheme in KINDS])
     shown = found.filter(pl.col("n").is_not_null())
