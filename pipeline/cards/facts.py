@@ -7,16 +7,16 @@ from typing import Any
 
 import polars as pl
 
-from experiments.results import Comparisons, Metrics, ShapSummary
+from experiments.results import Comparisons, Metrics
 from features.schema import ColumnDescriptions
-from pipeline.cards.flow import Table, patient_flow, prediction_flow, worded_count
+from pipeline.cards.advice import limits_found, next_steps
+from pipeline.cards.flow import Table, file_flow, outcome_counts, patient_flow, prediction_flow, worded_count
+from pipeline.cards.tables import feature_table, in_brackets, subgroup_table
 from pipeline.cards.tripod import TripodItem, tripod_items
 from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, interval, number
 from pipeline.errors import BadInput
 from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
-
-TOP_FEATURES = 15
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Card:
     consent: str
     estimand: Table
     patients: Table
+    files: Table
     predictions: Table
     eligible: str
     events: str
@@ -51,6 +52,7 @@ class Card:
     strata: str
     model: Table
     limits: tuple[str, ...]
+    next_steps: tuple[str, ...]
     tripod: tuple[TripodItem, ...]
     figures: Mapping[str, str]
     intervals: Table
@@ -77,6 +79,9 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
     certificate = read_json(cell / "certificate.json")
     flow = read_json(workspace / "outcomes" / outcome / "flow.json")
     smallest = 0 if study.disclosure.level == "public" else study.disclosure.smallest_cell
+    intake = read_json(workspace / "tables" / "flow.json")
+    comparisons = read_table(workspace / "compare" / outcome / "comparisons.parquet", Comparisons)
+    comparisons = comparisons.filter(pl.col("learner") == learner)
     final = read_json(cell / "final.json")
     columns = read_table(workspace / "assembled" / "columns.parquet", ColumnDescriptions)
     return Card(
@@ -91,16 +96,19 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         intended_use=study.intended_use,
         consent=study.consent.basis,
         estimand=_estimand(settings.estimand.model_dump()),
-        patients=patient_flow(read_json(workspace / "tables" / "flow.json"), smallest),
+        patients=patient_flow(intake, smallest),
+        files=file_flow(intake, smallest),
         predictions=prediction_flow(flow, smallest),
         eligible=worded_count(flow["eligible"], smallest),
-        events=worded_count(flow["events"], smallest),
+        events=outcome_counts(flow, smallest),
         headlines=headlines(study, metrics),
         ladder=_ladder(study, metrics),
         metrics=_group_metrics(metrics),
-        comparisons=_comparisons(workspace / "compare" / outcome / "comparisons.parquet", learner),
-        subgroups=_subgroups(metrics),
-        features=_features(workspace / "explain" / outcome / "shap.parquet", learner, columns),
+        comparisons=_comparisons(comparisons),
+        subgroups=subgroup_table(metrics),
+        features=feature_table(
+            workspace / "explain" / outcome / "shap.parquet", learner, columns, study.dictionary
+        ),
         feature_sets=_feature_sets(columns.filter(pl.col("column").is_in(final["columns"]))),
         certificate=[
             {
@@ -121,7 +129,8 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         weights=_weights(read_json(workspace / "compare" / outcome / "weights.json")),
         strata=_strata(read_json(workspace / "strata" / "summary.json")),
         model=_model(study, outcome, learner, final),
-        limits=study.limits,
+        limits=(*study.limits, *limits_found(study, outcome, flow["events"])),
+        next_steps=next_steps(study, outcome, learner, comparisons),
         tripod=tripod_items(study, outcome, learner),
         figures=_figures(workspace, outcome, learner),
         intervals=[
@@ -186,7 +195,7 @@ def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
     for rung, figures in _rungs(study, metrics):
         cells = dict.fromkeys(METRICS.values(), "")
         for row in figures.filter(pl.col("interval_kind") != "prediction_interval").iter_rows(named=True):
-            cells[METRICS.get(row["metric"], row["metric"])] = number(row["estimate"]) + _in_brackets(
+            cells[METRICS.get(row["metric"], row["metric"])] = number(row["estimate"]) + in_brackets(
                 row["lower"], row["upper"]
             )
         sizes = figures.filter(pl.col("metric") == "auroc").head(1).to_dicts()
@@ -206,10 +215,11 @@ def _group_metrics(metrics: pl.DataFrame) -> Table:
     rows = metrics.filter(
         pl.col("subgroup").is_null() & pl.col("fold").is_not_null() & (pl.col("metric") == "auroc")
     ).sort("scheme", "repeat", "fold")
+    repeated = rows["repeat"].n_unique() > 1
     return [
         {
             "scheme": row["scheme"],
-            "left out": row["group"] or f"fold {row['fold'] + 1}",
+            "left out": row["group"] or _fold(row["fold"], row["repeat"] if repeated else None),
             "AUROC": number(row["estimate"]),
             "95 % interval": interval(row["lower"], row["upper"]),
             "n": "" if row["n"] is None else f"{row['n']:,}",
@@ -220,8 +230,11 @@ def _group_metrics(metrics: pl.DataFrame) -> Table:
     ]
 
 
-def _comparisons(path: Path, learner: str) -> Table:
-    rows = read_table(path, Comparisons).filter(pl.col("learner") == learner)
+def _fold(fold: int, repeat: int | None) -> str:
+    return f"fold {fold + 1}" if repeat is None else f"fold {fold + 1} of repeat {repeat + 1}"
+
+
+def _comparisons(rows: pl.DataFrame) -> Table:
     table = []
     for (scheme, group, reference), part in rows.group_by(
         ["scheme", "group", "reference"], maintain_order=True
@@ -230,7 +243,7 @@ def _comparisons(path: Path, learner: str) -> Table:
             f"difference in {METRICS.get(row['metric'], row['metric'])}": number(
                 row["difference"], signed=True
             )
-            + _in_brackets(row["lower"], row["upper"])
+            + in_brackets(row["lower"], row["upper"])
             for row in part.iter_rows(named=True)
         }
         first = part.row(0, named=True)
@@ -245,61 +258,6 @@ def _comparisons(path: Path, learner: str) -> Table:
             }
         )
     return table
-
-
-def _subgroups(metrics: pl.DataFrame) -> Table:
-    shown = ("auroc", "observed_to_expected")
-    rows = metrics.filter(
-        pl.col("subgroup").is_not_null() & pl.col("fold").is_null() & pl.col("metric").is_in(shown)
-    )
-    table = []
-    for (scheme, group, subgroup), part in rows.group_by(
-        ["scheme", "group", "subgroup"], maintain_order=True
-    ):
-        found = {row["metric"]: row for row in part.iter_rows(named=True)}
-        first = part.row(0, named=True)
-        table.append(
-            {
-                "scheme": f"{scheme}{f': {group}' if group else ''}",
-                "subgroup": str(subgroup).replace("_", " "),
-                **{
-                    METRICS[metric]: number(row["estimate"]) + _in_brackets(row["lower"], row["upper"])
-                    for metric, row in found.items()
-                },
-                "n": "" if first["n"] is None else f"{first['n']:,}",
-                "events": "" if first["events"] is None else f"{first['events']:,}",
-                "note": first["note"] or "",
-            }
-        )
-    return table
-
-
-def _in_brackets(lower: float | None, upper: float | None) -> str:
-    around = interval(lower, upper)
-    return f" ({around})" if around else ""
-
-
-def _features(path: Path, learner: str, columns: pl.DataFrame) -> Table:
-    rows = read_table(path, ShapSummary).filter(pl.col("learner") == learner)
-    described = rows.join(columns.select("column", "description", "unit"), on="column", how="left")
-    return [
-        {
-            "rank": str(row["rank"]),
-            "feature": row["column"],
-            "what it is": row["description"] or "",
-            "unit": row["unit"] or "",
-            "mean |SHAP| (log-odds)": number(row["mean_absolute"], digits=3),
-            "spread between folds": number(row["fold_spread"], digits=3),
-            "direction": _direction(row["direction"]),
-        }
-        for row in described.sort("rank").head(TOP_FEATURES).iter_rows(named=True)
-    ]
-
-
-def _direction(value: float | None) -> str:
-    if value is None:
-        return "by category"
-    return f"{'higher' if value > 0 else 'lower'} value, higher risk ({value:+.2f})"
 
 
 def _feature_sets(columns: pl.DataFrame) -> Table:

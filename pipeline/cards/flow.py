@@ -30,14 +30,52 @@ def patient_flow(flow: Mapping[str, Any], smallest: int) -> Table:
 
 
 def prediction_flow(flow: Mapping[str, Any], smallest: int) -> Table:
-    """Word the prediction times' flow of one outcome: step, and what is left in times and in patients."""
+    """Word the prediction times' flow of one outcome: step, times removed, and what is left in times and in patients."""
     steps = flow["steps"]
-    times = worded_steps([int(step["predictions"]) for step in steps], smallest)[1]
+    removed, times = worded_steps([int(step["predictions"]) for step in steps], smallest)
     patients = worded_steps([int(step["patients"]) for step in steps], smallest)[1]
     return [
-        {"step": str(step["step"]), "prediction times": of_times, "patients": of_patients}
-        for step, of_times, of_patients in zip(steps, times, patients, strict=True)
+        {"step": str(step["step"]), "removed": gone, "prediction times": of_times, "patients": of_patients}
+        for step, gone, of_times, of_patients in zip(steps, removed, times, patients, strict=True)
     ]
+
+
+def file_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    """Word the account of each source file: rows read, excluded, quarantined, kept."""
+    table = []
+    for item in flow["files"]:
+        read, excluded, quarantined = int(item["read"]), int(item["excluded"]), int(item["quarantined"])
+        removed, left = worded_steps([read, read - excluded, read - excluded - quarantined], smallest)
+        table.append(
+            {
+                "source": str(item["source"]),
+                "table": str(item["table"]),
+                "rows read": left[0],
+                "excluded": removed[1],
+                "quarantined": removed[2],
+                "kept": left[2],
+            }
+        )
+    return table
+
+
+def outcome_counts(flow: Mapping[str, Any], smallest: int) -> str:
+    """Word how many eligible prediction times end in the event, in a competing event, or censored."""
+    names = ["events"]
+    if flow["competing"] or flow["censored"]:
+        names += ["competing", "censored"]
+    counts = [int(flow[name]) for name in names]
+    cells = np.array([[count] for count in [*counts, int(flow["eligible"]) - sum(counts)]], dtype=np.int64)
+    hidden = hidden_cells(cells, smallest)
+    words = {
+        "events": "events",
+        "competing": "a competing event first",
+        "censored": "censored before the horizon",
+    }
+    return "; ".join(
+        f"{words[name]}: {HIDDEN if hide and count else f'{count:,}'}"
+        for name, count, hide in zip(names, counts, hidden, strict=False)
+    )
 
 
 def worded_steps(left: Sequence[int], smallest: int) -> tuple[list[str], list[str]]:

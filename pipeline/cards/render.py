@@ -14,11 +14,13 @@ from pipeline.cards.flow import Table
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURES = {
     "calibration": "Calibration: predicted and observed risk, out of fold, with 95 % intervals",
-    "decision": "Decision curve: net benefit over the thresholds declared beforehand",
+    "decision": "Decision curve: net benefit of acting above a threshold of risk, beside acting on nobody and on everybody",
     "groups": "AUROC in each left-out group, with intervals",
     "shap": "SHAP values of the outer-fold models on their test patients: mean size, spread between folds, direction",
     "beeswarm": "SHAP values, one point a patient (shown because this study's data are public)",
 }
+WIDE = 1.9  # width to height
+_VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -54,10 +56,17 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["wide"] = _wide
     environment.filters["data_uri"] = _data_uri
     environment.filters["md"] = escape_markdown
     environment.filters["md_table"] = markdown_table
     return environment
+
+
+def _wide(svg: str) -> bool:
+    """Tell a figure of several panels side by side from one that fits half the page."""
+    box = _VIEW_BOX.search(svg)
+    return box is not None and float(box[1]) > WIDE * float(box[2])
 
 
 def _data_uri(svg: str) -> str:

@@ -29,9 +29,12 @@ def number(value: float | int | None, *, digits: int = 3, signed: bool = False) 
         return "not shown"
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 100):
         return f"{int(value):,}"
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    rounded = round(float(value), digits) + 0.0  # no figure reads -0.000
+    return f"{rounded:+.{digits}f}" if signed and rounded else f"{rounded:.{digits}f}"
 
 
 def interval(lower: float | None, upper: float | None, *, digits: int = 3) -> str:
     """Word an interval; empty where there is none."""
-    return "" if lower is None or upper is None else f"{lower:.{digits}f} to {upper:.{digits}f}"
+    if lower is None or upper is None:
+        return ""
+    return f"{round(lower, digits) + 0.0:.{digits}f} to {round(upper, digits) + 0.0:.{digits}f}"

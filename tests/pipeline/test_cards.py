@@ -7,11 +7,14 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from pipeline.cards.advice import limits_found, next_steps
 from pipeline.cards.facts import Card
-from pipeline.cards.flow import HIDDEN, patient_flow, worded_count, worded_steps
+from pipeline.cards.flow import HIDDEN, file_flow, outcome_counts, patient_flow, worded_count, worded_steps
 from pipeline.cards.render import escape_markdown, markdown_table, render_html, render_index, render_markdown
+from pipeline.cards.tables import subgroup_table
 from pipeline.cards.tripod import ITEMS, NEEDS_INPUT, tripod_items
 from pipeline.cards.wording import interval, number
 from pipeline.settings.load import check_study
@@ -34,11 +37,11 @@ def card(text: str = "plain") -> Card:
     return Card(
         study="demo", study_title=text, outcome="relapse_1y", outcome_title=text, learner="lightgbm",
         learner_description=text, primary=True, public=True, intended_use=text, consent=text, estimand=table,
-        patients=table, predictions=table, eligible="900", events="300", headlines=[headline], ladder=table, metrics=table,
+        patients=table, files=table, predictions=table, eligible="900", events="300", headlines=[headline], ladder=table, metrics=table,
         comparisons=table, subgroups=table, features=table, feature_sets=table,
         certificate=[{"check": text, "result": "passed", "detail": text}],
         planted=[{"planted leak": text, "result": "caught", "by": text}], weights=table, strata=text, model=table,
-        limits=(text,), tripod=tripod_items(STUDY, "relapse_1y", "lightgbm"), figures={"calibration": SVG},
+        limits=(text,), next_steps=(text,), tripod=tripod_items(STUDY, "relapse_1y", "lightgbm"), figures={"calibration": SVG},
         intervals=table,
     )  # fmt: skip
 
@@ -164,3 +167,83 @@ def index_row(text: str) -> dict[str, object]:
         "primary": True,
         "headlines": {text: text},
     }
+
+
+def test_no_figure_reads_minus_zero() -> None:
+    assert number(-0.0001) == "0.000"
+    assert number(-0.0001, signed=True) == "0.000"
+    assert number(0.0004, digits=3, signed=True) == "0.000"
+    assert interval(-0.0002, 0.007) == "0.000 to 0.007"
+    assert number(-0.0006, signed=True) == "-0.001"
+
+
+def test_the_outcome_is_counted_with_what_competes_and_small_counts_are_not_to_be_had_by_subtraction() -> (
+    None
+):
+    flow = {"eligible": 403, "events": 130, "competing": 25, "censored": 15}
+    said = "events: 130; a competing event first: 25; censored before the horizon: 15"
+    assert outcome_counts(flow, 11) == said
+    hidden = outcome_counts({**flow, "censored": 3}, 11)
+    assert "censored before the horizon: suppressed" in hidden
+    assert hidden.count("suppressed") >= 2 or "eligible" not in hidden
+    assert outcome_counts({"eligible": 9, "events": 4, "competing": 0, "censored": 0}, 0) == "events: 4"
+
+
+def test_the_account_of_a_file_adds_up_or_is_suppressed() -> None:
+    item = {
+        "source": "blood",
+        "table": "measurements",
+        "read": 400,
+        "excluded": 20,
+        "quarantined": 3,
+        "kept": 377,
+    }
+    (shown,) = file_flow({"files": [item]}, 0)
+    assert [shown[key] for key in ("rows read", "excluded", "quarantined", "kept")] == [
+        "400",
+        "20",
+        "3",
+        "377",
+    ]
+    (restricted,) = file_flow({"files": [item]}, 11)
+    assert restricted["quarantined"] == HIDDEN
+    assert HIDDEN in (restricted["excluded"], restricted["kept"])
+
+
+def test_subgroups_stand_in_order_and_one_that_nobody_has_recorded_is_none() -> None:
+    names = [None, "age_band: 25-34", "age_band: <25", "sex: not recorded"]
+    sizes = [90, 60, 30, 90]
+    columns = {
+        "metric": "auroc",
+        "scheme": "random",
+        "group": None,
+        "fold": None,
+        "estimate": 0.6,
+        "lower": 0.5,
+    }
+    frame = pl.DataFrame(
+        [
+            {**columns, "upper": 0.7, "subgroup": name, "n": n, "events": 20, "note": None}
+            for name, n in zip(names, sizes, strict=True)
+        ],
+        schema_overrides={"group": pl.String, "fold": pl.Int32, "note": pl.String},
+    )
+    assert [row["subgroup"] for row in subgroup_table(frame)] == ["age band: <25", "age band: 25-34"]
+
+
+def test_next_steps_and_limits_follow_from_the_results() -> None:
+    rows = {"reference": "clinical", "group": None, "metric": "auroc", "scheme": ["random"], "upper": 0.1}
+    types = {"group": pl.String}
+    unsure = pl.DataFrame({**rows, "lower": -0.1}, schema_overrides=types)
+    better = pl.DataFrame({**rows, "lower": 0.05}, schema_overrides=types)
+    assert "not shown to be better than clinical" in next_steps(STUDY, "relapse_1y", "lightgbm", unsure)[0]
+    assert "above that of clinical" in next_steps(STUDY, "relapse_1y", "lightgbm", better)[0]
+    assert limits_found(STUDY, "relapse_1y", 500) == ()
+    assert "Fewer than 100 events" in limits_found(STUDY, "relapse_1y", 60)[-1]
+
+
+def test_only_figures_of_several_panels_take_the_whole_page() -> None:
+    for size, wide in (("0 0 259.2 252", False), ("0 0 777.6 252", True)):
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}"></svg>'
+        html = render_html(replace(card(), figures={"calibration": svg}))
+        assert ('<figure class="wide">' in html) is wide
