@@ -5,12 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import BadSettings
 from pipeline.files import remove_folder, write_text
 from pipeline.settings.load import check_study, parameters
-from pipeline.settings.plain_yaml import dump_yaml, read_yaml
+from pipeline.settings.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from pipeline.settings.study import Study
 
 STUDIES = Path("experiments/studies")
@@ -124,4 +122,6 @@ def _override(values: dict[str, Any], change: str) -> None:
                 f"--set {change}: {parent!r} is not a key there; known: {', '.join(map(str, place))}."
             )
         place = place[parent]
-    place[last] = yaml.safe_load(text)
+    if not isinstance(place, dict):
+        raise BadSettings(f"--set {change}: {'.'.join(parents)} has no keys of its own; it holds one value.")
+    place[last] = parse_yaml(f"value: {text}", f"--set {change}")["value"]

@@ -31,7 +31,12 @@ def check_study(values: Mapping[str, Any], path: Path) -> Study:
         study = Study.model_validate(values)
     except ValidationError as problem:
         raise BadSettings(*[_sentence(path, error) for error in problem.errors()]) from None
-    problems = [*_feature_set_problems(study), *_learner_problems(study), *_dial_problems(study)]
+    problems = [
+        *_feature_set_problems(study),
+        *_learner_problems(study),
+        *_dial_problems(study),
+        *_dictionary_problems(study),
+    ]
     if problems:
         raise BadSettings(*[f"{path}: {problem}" for problem in problems])
     return study
@@ -139,6 +144,19 @@ def _feature_set_problems(study: Study) -> list[str]:
             for key in sorted(set(values) - accepted)
         ]
         problems += [f"feature_sets.{name}.{key} is required" for key in sorted(required - set(values))]
+    return problems
+
+
+def _dictionary_problems(study: Study) -> list[str]:
+    problems = []
+    for name, variable in study.dictionary.items():
+        if variable.range is not None and variable.range[0] >= variable.range[1]:
+            problems.append(f"dictionary.{name}.range: the lower end must be below the upper one")
+        problems += [
+            f"dictionary.{name}.conversions.{unit}: a factor must be above 0"
+            for unit, factor in variable.conversions.items()
+            if factor <= 0
+        ]
     return problems
 
 

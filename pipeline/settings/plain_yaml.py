@@ -21,6 +21,10 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word, not a list or a mapping", key_node.start_mark
+                )
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -71,6 +75,8 @@ def parse_yaml(text: str, path: str) -> dict[str, Any]:
         line = f", line {mark.line + 1}" if mark else ""
         what = getattr(problem, "problem", None) or "not YAML"
         raise BadSettings(f"{path}{line}: {what}. Mend the line.") from None
+    except RecursionError:
+        raise BadSettings(f"{path} is nested too deeply: that is not a study file.") from None
     if not isinstance(loaded, dict):
         raise BadSettings(f"{path} must hold keys and values, found {type(loaded).__name__}.")
     return loaded

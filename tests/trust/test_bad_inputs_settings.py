@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.use import read_study
 from pipeline.errors import BadSettings
 from pipeline.settings.load import load_parameters, load_study
 
@@ -56,6 +57,9 @@ def test_110_study_file(tmp_path: Path, old: str, new: str, said: str) -> None:
         ("study: !!python/name:os.system\n", "could not determine a constructor"),
         ("study: a\n", "has no cells"),
         ("- a\n", "must hold keys and values"),
+        ("? [a, b]\n: 1\n", "a key must be a word"),
+        ("? {a: b}\n: 1\n", "a key must be a word"),
+        ("a: " + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_110_params_file(tmp_path: Path, text: str, said: str) -> None:
@@ -63,3 +67,19 @@ def test_110_params_file(tmp_path: Path, text: str, said: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BadSettings, match=said):
         load_parameters(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed=[1", "line 1"),
+        ("seed=!!python/object/apply:os.system [id]", "could not determine a constructor"),
+        ("seed.x=1", "seed has no keys of its own"),
+        ("dictionary.diagnosis.range=[5, 1]", "the lower end must be below the upper one"),
+        ("dictionary.diagnosis.conversions={mg/dL: 0}", "a factor must be above 0"),
+    ],
+)
+def test_110_one_setting_overridden(change: str, said: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        read_study("cnp", [change])
+    assert said in str(refused.value)
