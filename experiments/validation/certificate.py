@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.validation.cell import CellData, FittedFold, Fold
+from experiments.validation.tuning import chosen
 from models.target import Target
 
 Integers = NDArray[np.int64]
@@ -63,7 +64,8 @@ def prove(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -
         seed: of the alterations.
     """
     scrambled = scramble(data, fold.test, seed_for(seed, "scramble", fold.name))
-    again = fit(scrambled, fold, parameters=fitted.parameters)
+    # Where no trials are on record the parameters too must come out again: nothing else shows how they were chosen.
+    again = fit(scrambled, fold, parameters=fitted.parameters) if fitted.records else fit(scrambled, fold)
     findings = [
         ids_disjoint(data, fold, fitted),
         Finding(
@@ -173,8 +175,12 @@ def _tuning(scrambled: CellData, fold: Fold, fitted: FittedFold, fit: Fit) -> Fi
     same = list(again.records) == list(fitted.records[: len(again.records)]) and np.array_equal(
         again.inner, fitted.inner
     )
-    detail = f"inner folds and the first {len(again.records)} trials repeated on scrambled test rows, scores compared"
-    return Finding(TUNING, same, detail, fold.name)
+    best = dict(fitted.parameters) == chosen(fitted.records).parameters
+    detail = (
+        f"inner folds and the first {len(again.records)} trials repeated on scrambled test rows, scores compared; "
+        "the parameters are those of the best inner score"
+    )
+    return Finding(TUNING, same and best, detail, fold.name)
 
 
 def _alone(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:

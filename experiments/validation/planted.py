@@ -36,8 +36,9 @@ def catch_planted(data: CellData, fit: Fit, parameters: Mapping[str, Any], seed:
     }
     entries = []
     for leak, leaky in leaks.items():
-        fitted = leaky(small, fold, parameters=parameters)
-        by = [finding.check for finding in prove(small, fold, fitted, leaky, seed) if not finding.passed]
+        untuned = partial(leaky, parameters=parameters)
+        fitted = untuned(small, fold)
+        by = [finding.check for finding in prove(small, fold, fitted, untuned, seed) if not finding.passed]
         entries.append({"leak": leak, "caught": bool(by), "by": by})
     return entries
 

@@ -99,6 +99,27 @@ def test_tuning_that_sees_test_rows_fails() -> None:
     assert [finding.check for finding in findings if not finding.passed] == [certificates.TUNING]
 
 
+@pytest.mark.parametrize(("on_record", "check"), [(True, certificates.TUNING), (False, certificates.REFIT)])
+def test_parameters_chosen_by_the_outer_score_fail(on_record: bool, check: str) -> None:
+    inner = procedure(DATA, "elastic_net", trials=1)
+
+    def leaky(data: Any, fold: Any, *, parameters: Any = None, trials: Any = None) -> Any:
+        if parameters is not None:
+            return fit_fold(data, fold, inner, parameters=parameters)
+        honest = fit_fold(data, fold, inner, trials=trials)
+        labels = data.target.labels()[fold.test]
+        tried = [
+            fit_fold(data, fold, inner, parameters={"penalty": penalty, "l1_ratio": 0.0})
+            for penalty in (0.01, 10.0)
+        ]
+        error = [float(np.mean((one.predict(data.X[fold.test])[:, 0, 0] - labels) ** 2)) for one in tried]
+        best = tried[int(np.argmin(error))]
+        return replace(best, records=honest.records, inner=honest.inner) if on_record else best
+
+    findings = prove(DATA, FOLDS[0], leaky(DATA, FOLDS[0]), leaky, 5)
+    assert [finding.check for finding in findings if not finding.passed] == [check]
+
+
 def test_a_centre_that_is_fitted_and_tested_fails() -> None:
     fold = next(fold for fold in FOLDS if fold.scheme == "centres")
     fit = partial(fit_fold, procedure=procedure(DATA, "elastic_net", fixed=FIXED))
