@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ import polars as pl
 from pipeline.errors import BadInput
 
 S = TypeVar("S", bound=dy.Schema)
+SUFFIX = ".part"  # of temporary files; .dvcignore names it
 
 
 @contextmanager
@@ -25,7 +27,8 @@ def replaced(path: Path) -> Iterator[Path]:
     never half of one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    _remove_leftovers(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=SUFFIX)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -56,7 +59,8 @@ def _full_disk_named(path: Path) -> Iterator[None]:
 def replaced_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder that takes the name of `path` once the block has succeeded."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    _remove_leftovers(path)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=SUFFIX))
     try:
         yield temporary
         for file in temporary.rglob("*"):
@@ -71,6 +75,30 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             remove_folder(temporary)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.{os.getpid()}."
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose writer was killed: they hold patients' rows."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.\w+{re.escape(SUFFIX)}")
+    for item in list(path.parent.iterdir()):
+        found = name.fullmatch(item.name)
+        if found and not _runs(int(found[1])):
+            with suppress(FileNotFoundError):
+                remove_folder(item) if item.is_dir() and not item.is_symlink() else item.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def remove_folder(path: Path) -> None:

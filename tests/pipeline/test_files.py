@@ -98,3 +98,28 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path) -> None:
     if "unshare" in ran.stderr or "mount" in ran.stderr:
         pytest.skip("this system lets no one mount a small disk")
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.files import replaced, replaced_folder
+with (replaced if sys.argv[2] == "file" else replaced_folder)(Path(sys.argv[1])) as temporary:
+    (temporary if sys.argv[2] == "file" else temporary / "rows").write_text("a patient's row")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "result"
+    subprocess.run([sys.executable, "-c", KILLED, str(path), kind], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with replaced(tmp_path / "result.json") as other:  # another file's writer, which runs
+        if kind == "file":
+            write_json(1, path)
+        else:
+            with replaced_folder(path) as folder:
+                (folder / "rows").touch()
+        assert {item.name for item in tmp_path.iterdir()} == {"result", other.name}
+        other.touch()
