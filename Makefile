@@ -29,6 +29,7 @@ help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(INSTALLED) ## install the pinned dependencies and the project into .venv
+	@test -e .git || test -e .dvc/config.local || .venv/bin/dvc config --local core.no_scm true
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "psystrata needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python" >&2; exit 2; }
@@ -37,7 +38,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@.venv/bin/python -m compileall -q features models experiments pipeline
-	@test -e .git || .venv/bin/dvc config --local core.no_scm true
 	@touch $@
 
 demo: setup ## run the whole pipeline on the simulated cohort and print the results

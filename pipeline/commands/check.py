@@ -57,7 +57,8 @@ def problem_table(problems: Sequence[Problem]) -> Table:
     table = Table()
     for heading in ("verdict", "file", "rows", "first row", "variable", "rule", "what to do"):
         table.add_column(heading, overflow="fold")
-    for problem in sorted(problems, key=lambda problem: (ORDER[problem.verdict], problem.file)):
+    told = dict.fromkeys(problems)  # a file that feeds several tables is told of once
+    for problem in sorted(told, key=lambda problem: (ORDER[problem.verdict], problem.file)):
         table.add_row(
             problem.verdict,
             problem.file,

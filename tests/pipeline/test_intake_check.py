@@ -9,7 +9,9 @@ import yaml
 
 from features.schema import TABLES
 from pipeline.__main__ import main
+from pipeline.commands.check import problem_table
 from pipeline.files import read_json, read_table
+from pipeline.intake.ledger import Problem
 from tests.trust.small_cohort import FILES, SmallCohort
 
 
@@ -67,6 +69,11 @@ def test_check_finds_files_under_psystrata_data(
     monkeypatch.setenv("PSYSTRATA_DATA", str(workspace / "elsewhere"))
     assert main(["check", "small"]) == 0
     assert not (workspace / "data/small").exists()
+
+
+def test_a_problem_of_a_file_that_feeds_several_tables_is_told_once() -> None:
+    missing = Problem(verdict="refused", file="a.csv", rule="the file is missing", action="Put it there")
+    assert problem_table([missing, missing]).row_count == 1
 
 
 def test_stage_tables_writes_seven_tables_and_the_account(workspace: Path) -> None:
