@@ -87,12 +87,13 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
     train = workspace / "train" / cell.outcome / cell.learner
     tables = _tables(workspace, cell)
     final = json.loads(_bytes(train / "final.json"))
+    model = {path.name: path.read_bytes() for path in sorted((train / "final").glob("*"))}
     results = {
         **{f"tables/{name}.csv": csv_bytes(frame) for name, frame in tables.items()},
         "tables/metrics.json": _json_bytes(tables["metrics"]),
         "certificate.json": _bytes(train / "certificate.json"),
         "model/final.json": _bytes(train / "final.json"),
-        **{f"model/{path.name}": path.read_bytes() for path in sorted((train / "final").glob("*"))},
+        **{f"model/{name}": content for name, content in model.items()},
         **_figures(workspace, cell, public=public),
     }
     cards = workspace / "cards" / cell.outcome
@@ -100,6 +101,11 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
         f"card/{cell.learner}.{kind}": _bytes(cards / f"{cell.learner}.{kind}") for kind in ("html", "md")
     }
     refuse_unlisted({*results, *card}, learner=cell.learner, public=public)
+    if model_fingerprint(model) != final.get("fingerprint"):
+        raise BadInput(
+            f"{train / 'final'} is not the model that was trained: its files do not have the fingerprint of final.json. "
+            f"Remove {train} and run dvc repro."
+        )
     predictions = {"predictions": _bytes(train / "predictions.parquet")}
     return RunContents(
         cell=cell,
@@ -158,6 +164,15 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     escaped.write_csv(buffer)
     return buffer.getvalue()
+
+
+def model_fingerprint(parts: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 over the names and bytes of a model's files, as training writes it into final.json."""
+    digest = hashlib.sha256()
+    for name in sorted(parts):
+        digest.update(f"{name}\x1f{len(parts[name])}\x1f".encode())
+        digest.update(parts[name])
+    return digest.hexdigest()
 
 
 def refuse_unlisted(names: set[str], *, learner: str, public: bool) -> None:

@@ -10,9 +10,13 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import argparse  # noqa: E402
 import errno  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from importlib import import_module  # noqa: E402
+from threading import current_thread, main_thread  # noqa: E402
+from types import FrameType  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 from features.errors import BadInput  # noqa: E402
 from models.errors import BadTarget  # noqa: E402
@@ -47,6 +51,8 @@ REFUSED, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0 done, 2 refused, 130 interrupted (check: 1 with quarantine only)."""
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, _interrupted)  # so that temporary files are removed on the way out
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except (BadInput, BadTarget) as problem:
@@ -69,6 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{problem.filename or 'A file'} cannot be written or read: {problem.strerror}. Free or open it, rerun."
         )
         return REFUSED
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _run(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -20,6 +21,7 @@ from experiments.run_contents import (
     Cell,
     RunContents,
     csv_bytes,
+    model_fingerprint,
     needed_files,
     refuse_unlisted,
     run_contents,
@@ -32,6 +34,7 @@ from experiments.tracking import (
     server_command,
     without_password,
 )
+from experiments.validation.cell import FittedFold
 from features.errors import BadInput
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -120,6 +123,7 @@ def _write_workspace(folder: Path, auroc: float = 0.7) -> Path:
             "columns": ["a", "b"],
             "rows": 300,
             "events": 80,
+            "fingerprint": model_fingerprint({"learner.json": b"{}"}),
         }
         (train / "final.json").write_text(json.dumps(final))
         (train / "certificate.json").write_text("{}")
@@ -130,6 +134,20 @@ def _write_workspace(folder: Path, auroc: float = 0.7) -> Path:
     (folder / "strata").mkdir(exist_ok=True)
     (folder / "strata" / "strata.parquet").write_bytes(SECRET.encode())
     return folder
+
+
+def test_a_model_changed_after_training_is_not_logged(tmp_path: Path) -> None:
+    workspace = _write_workspace(tmp_path)
+    (workspace / "train/relapse/lightgbm/final/learner.json").write_text('{"leaf_value": 9}')
+    with pytest.raises(BadInput, match="is not the model that was trained"):
+        run_contents(workspace, CELL, study="demo", public=False)
+
+
+def test_the_fingerprint_is_the_one_that_training_writes() -> None:
+    parts = {"model_0.txt": b"tree", "learner.json": b"{}"}
+    none = np.empty(0, dtype=np.int64)
+    fitted = FittedFold(parts, lambda X: np.empty(0), (), {}, (), none, none)
+    assert model_fingerprint(parts) == fitted.fingerprint
 
 
 def _contents(workspace: Path, *, public: bool = False) -> list[RunContents]:

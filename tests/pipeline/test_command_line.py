@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,29 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline.commands.use, "run", fail)
     with pytest.raises(ZeroDivisionError):
         main(["use", "demo"])
+
+
+TERMINATED = """
+import os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+import pipeline.__main__ as command_line
+from pipeline.files import replaced_folder
+def run():
+    with replaced_folder(Path(sys.argv[1])) as folder:
+        (folder / "rows").write_text("a patient's row")
+        os.kill(os.getpid(), signal.SIGTERM)
+command_line.import_module = lambda name: SimpleNamespace(configure=lambda parser: None, run=run)
+sys.exit(command_line.main(["results"]))
+"""
+
+
+def test_a_terminated_command_removes_what_it_had_half_written(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", TERMINATED, str(tmp_path / "result")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, list(tmp_path.iterdir())) == (130, [])
+    assert ended.stderr.startswith("psystrata: Interrupted.")
