@@ -14,6 +14,7 @@ import polars as pl
 from experiments.run_metrics import metric_values, reported
 from experiments.run_note import note
 from features.errors import BadInput
+from models.storage import fingerprint
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")  # CWE-1236: a spreadsheet would run such a cell
 IDENTIFYING = ("patient_id", "prediction_id", "position", "sample_id")
@@ -101,7 +102,7 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
         f"card/{cell.learner}.{kind}": _bytes(cards / f"{cell.learner}.{kind}") for kind in ("html", "md")
     }
     refuse_unlisted({*results, *card}, learner=cell.learner, public=public)
-    if model_fingerprint(model) != final.get("fingerprint"):
+    if fingerprint(model) != final.get("fingerprint"):
         raise BadInput(
             f"{train / 'final'} is not the model that was trained: its files do not have the fingerprint of final.json. "
             f"Remove {train} and run dvc repro."
@@ -164,15 +165,6 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     escaped.write_csv(buffer)
     return buffer.getvalue()
-
-
-def model_fingerprint(parts: Mapping[str, bytes]) -> str:
-    """Return the SHA-256 over the names and bytes of a model's files, as training writes it into final.json."""
-    digest = hashlib.sha256()
-    for name in sorted(parts):
-        digest.update(f"{name}\x1f{len(parts[name])}\x1f".encode())
-        digest.update(parts[name])
-    return digest.hexdigest()
 
 
 def refuse_unlisted(names: set[str], *, learner: str, public: bool) -> None:

@@ -1,6 +1,5 @@
 """The values of nested validation: a cell's rows, its folds, what is done in each and what comes out."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from experiments.seeds import seed_for
 from experiments.validation.draws import Status
 from experiments.validation.tuning import TrialRecord
 from models.contract import LearnerKind
+from models.storage import fingerprint
 from models.target import Target
 
 Floats = NDArray[np.float64]
@@ -124,8 +124,4 @@ class FittedFold:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the names and bytes of all parts."""
-        digest = hashlib.sha256()
-        for name in sorted(self.parts):
-            digest.update(f"{name}\x1f{len(self.parts[name])}\x1f".encode())
-            digest.update(self.parts[name])
-        return digest.hexdigest()
+        return fingerprint(self.parts)

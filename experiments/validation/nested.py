@@ -127,7 +127,7 @@ def validate_cell(
         certificate=certificate,
         models={one.fold.name: one.parts for one in outer},
         final=final.parts,
-        description=_describe(data, final, procedure),
+        description=_describe(data, outer, final, procedure),
         journals=frozenset(one.journal for one in done if one.journal is not None),
     )
 
@@ -258,7 +258,7 @@ def _certificate(done: Sequence[_Done]) -> dict[str, Any]:
     }
 
 
-def _describe(data: CellData, final: _Done, procedure: Procedure) -> dict[str, Any]:
+def _describe(data: CellData, outer: Sequence[_Done], final: _Done, procedure: Procedure) -> dict[str, Any]:
     return {
         "kind": procedure.kind_name,
         "parameters": dict(final.parameters),
@@ -267,4 +267,5 @@ def _describe(data: CellData, final: _Done, procedure: Procedure) -> dict[str, A
         "events": int(data.status().event.sum()),
         "seed": procedure.seed_for("model", final.fold),
         "fingerprint": final.fingerprint,
+        "outer_models": {one.fold.name: one.fingerprint for one in outer},
     }

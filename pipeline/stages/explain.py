@@ -12,8 +12,9 @@ from experiments.explanation_figures import draw_bars, draw_beeswarm, draw_depen
 from experiments.figures import save_svg
 from experiments.results import ShapSummary, Splits
 from features.schema import ColumnDescriptions, Rows
-from models.storage import read_parts
-from pipeline.files import read_frame, read_table, replaced_folder, write_table
+from models.storage import fingerprint, read_parts
+from pipeline.errors import BadInput
+from pipeline.files import read_frame, read_json, read_table, replaced_folder, write_table
 from pipeline.settings.load import load_parameters
 
 
@@ -84,15 +85,26 @@ def _test_rows(assembled: Path, splits: Path, scheme: str) -> list[tuple[str, pl
 
 
 def _tasks(train: Path, tests: list[tuple[str, pl.DataFrame]]) -> list[FoldTask]:
+    trained = read_json(train / "final.json")["outer_models"]
     return [
         FoldTask(
-            parts=read_parts(train / "models" / name),
+            parts=_parts(train / "models" / name, trained.get(name)),
             values=test.drop("place", "position", "prediction_id"),
             rows=test["place"].to_numpy(),
             patients=test["position"].to_numpy(),
         )
         for name, test in tests
     ]
+
+
+def _parts(folder: Path, expected: str | None) -> dict[str, bytes]:
+    parts = read_parts(folder)
+    if fingerprint(parts) != expected:
+        raise BadInput(
+            f"{folder} is not the model that was trained: its files do not have the fingerprint of final.json. Remove "
+            f"{folder.parents[1]} and run dvc repro."
+        )
+    return parts
 
 
 def _draw(

@@ -21,7 +21,6 @@ from experiments.run_contents import (
     Cell,
     RunContents,
     csv_bytes,
-    model_fingerprint,
     needed_files,
     refuse_unlisted,
     run_contents,
@@ -36,6 +35,7 @@ from experiments.tracking import (
 )
 from experiments.validation.cell import FittedFold
 from features.errors import BadInput
+from models.storage import fingerprint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -123,7 +123,7 @@ def _write_workspace(folder: Path, auroc: float = 0.7) -> Path:
             "columns": ["a", "b"],
             "rows": 300,
             "events": 80,
-            "fingerprint": model_fingerprint({"learner.json": b"{}"}),
+            "fingerprint": fingerprint({"learner.json": b"{}"}),
         }
         (train / "final.json").write_text(json.dumps(final))
         (train / "certificate.json").write_text("{}")
@@ -147,7 +147,7 @@ def test_the_fingerprint_is_the_one_that_training_writes() -> None:
     parts = {"model_0.txt": b"tree", "learner.json": b"{}"}
     none = np.empty(0, dtype=np.int64)
     fitted = FittedFold(parts, lambda X: np.empty(0), (), {}, (), none, none)
-    assert model_fingerprint(parts) == fitted.fingerprint
+    assert fingerprint(parts) == fitted.fingerprint
 
 
 def _contents(workspace: Path, *, public: bool = False) -> list[RunContents]:
