@@ -77,13 +77,13 @@ def groups_figure(metrics: pl.DataFrame, schemes: Sequence[str]) -> Any:
         schemes: in the order of drawing, from the top.
     """
     lines = [line for scheme in schemes for line in _lines(metrics, scheme)]
-    figure, axes = new_figure(6.5, 1.0 + 0.24 * max(3, len(lines)))
+    figure, axes = new_figure(6.5, 1.2 + 0.24 * max(3, len(lines)))
     heights = np.arange(len(lines))[::-1]
     for height, (_, row) in zip(heights, lines, strict=True):
         _draw_line(axes, float(height), row)
     axes.axvline(0.5, color=PALETTE["grey"], linestyle="--", linewidth=1)
     axes.set_yticks(heights, shortened([label for label, _ in lines]))
-    axes.set_xlabel("AUROC\ndiamond: combined; bar: 95 % interval; thin bar: where a new centre is expected")
+    axes.set_xlabel("AUROC\ndiamond: combined; bar: 95 % interval;\nthin bar: where a new centre is expected")
     axes.grid(axis="y", visible=False)
     return figure
 
