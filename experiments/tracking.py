@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from experiments.moved_store import set_aside_moved_store
 from experiments.provenance import Provenance, provenance_tags
 from experiments.run_contents import RunContents
 from experiments.run_metrics import first_columns
@@ -72,7 +73,8 @@ def replay(
 
     A run is known by the hash of its cell's results. Where they changed, the new run is added and the old one kept and
     tagged superseded; a changed card alone is renewed in place. A run counts as logged only once its last tag is
-    written: what an interrupted replay left is removed and logged again.
+    written: what an interrupted replay left is removed and logged again. The project's own store is made anew where the
+    project was moved.
 
     Args:
         contents: one per cell, the primary first.
@@ -86,6 +88,7 @@ def replay(
         BadInput: the store cannot be reached or used; result files are not touched.
     """
     shown_uri, place = without_password(uri), _artifact_place(uri, study)
+    set_aside_moved_store(uri, DEFAULT_FOLDER, study, place)
     os.environ.update(quiet_environment())
     from mlflow.exceptions import MlflowException
 

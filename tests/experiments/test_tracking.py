@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.moved_store import set_aside_moved_store
 from experiments.provenance import Provenance, provenance_of
 from experiments.results import SCHEMA_VERSION, Comparisons, Curves, Metrics, ShapSummary, Trials
 from experiments.run_contents import (
@@ -27,10 +28,12 @@ from experiments.run_contents import (
 )
 from experiments.run_metrics import legal_name, metric_values
 from experiments.tracking import (
+    DEFAULT_FOLDER,
     Logged,
     quiet_environment,
     replay,
     server_command,
+    store_uri,
     without_password,
 )
 from experiments.validation.cell import FittedFold
@@ -195,6 +198,29 @@ def test_a_second_replay_adds_nothing(tmp_path: Path, uri: str) -> None:
     first = [run.to_dictionary() for run in _runs(uri)]
     assert _replay(contents, uri) == Logged(present=2)
     assert [run.to_dictionary() for run in _runs(uri)] == first
+
+
+def test_a_copied_project_gets_a_store_of_its_own(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    (first / "artifacts" / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_store, first / "artifacts" / "mlflow" / "mlflow.db")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(first)
+    contents = _contents(_write_workspace(first / "artifacts" / "demo"))
+    assert _replay(contents, store_uri()).added == 2
+    shutil.copytree(first, second)
+    monkeypatch.chdir(second)
+    assert set_aside_moved_store(store_uri(), DEFAULT_FOLDER, "other", "file:///elsewhere") is None
+    place = (second / "artifacts" / "mlflow" / "artifacts" / "demo").as_uri()
+    aside = set_aside_moved_store(store_uri(), DEFAULT_FOLDER, "demo", place)
+    assert aside is not None
+    assert (second / aside / "mlflow.db").is_file()
+    assert not (second / "artifacts" / "mlflow").exists()
+    assert set_aside_moved_store(store_uri(), DEFAULT_FOLDER, "demo", place) is None
+    monkeypatch.chdir(first)
+    assert _replay(contents, store_uri()).present == 2
 
 
 def test_a_run_holds_parameters_metrics_with_bounds_tags_and_files(tmp_path: Path, uri: str) -> None:
