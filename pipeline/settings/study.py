@@ -50,6 +50,8 @@ class Study(Settings):
     tuning: Tuning = Tuning()
     stratification: Stratification | None = None
     subgroups: tuple[Literal["sex", "age_band", "network", "country", "centre"], ...] = ()
+    # What being lost to follow-up may depend on: weights of the evaluation are estimated within each of its groups.
+    censoring_covariates: tuple[Literal["sex", "age_band", "network", "country", "centre"], ...] = ()
     intended_use: Text = "research only: not for decisions about a patient"
     limits: tuple[Text, ...] = ()
     compute: Compute = Compute()

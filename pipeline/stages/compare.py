@@ -38,6 +38,7 @@ def run(*, outcome: str, assembled: Path, outcomes: Path, splits: Path, train: P
         schemes={name: study.validation[name].kind for name in schemes},
         horizon=settings.horizon_days if isinstance(settings, EventWithinHorizon) else 0.0,
         references=(study.tuning.clinical_reference, "base_rate"),
+        covariates=study.censoring_covariates,
         decision_range=None
         if settings.thresholds is None
         else (settings.thresholds.lower, settings.thresholds.upper),

@@ -38,6 +38,7 @@ def study(*learners: str) -> Any:
         study="demo",
         seed=1,
         subgroups=("sex",),
+        censoring_covariates=(),
         disclosure=Disclosure(),
         outcomes={"relapse": outcome},
         cells=(CellSettings(outcome="relapse", learners=learners, schemes=tuple(KINDS)),),
@@ -55,6 +56,20 @@ def arguments(tmp_path: Path) -> dict[str, Path]:
     for learner, risks in data["predictions"].items():
         write_table(risks, tmp_path / "train" / learner / "predictions.parquet", Predictions)
     return {name: tmp_path / name for name in ("assembled", "outcomes", "splits", "train", "out")}
+
+
+def test_declared_covariates_reach_the_weights(
+    arguments: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = []
+    for covariates in ((), ("country",)):
+        declared = study("base_rate", "clinical")
+        declared.censoring_covariates = covariates
+        monkeypatch.setattr(compare, "load_parameters", lambda declared=declared: declared)
+        compare.run(outcome="relapse", **arguments)
+        weights.append(read_json(arguments["out"] / "weights.json")["kfold"])
+    assert [item["covariates"] for item in weights] == [[], ["country"]]
+    assert weights[0]["effective_n"] != weights[1]["effective_n"]
 
 
 def test_it_writes_the_declared_cells_and_no_others(
