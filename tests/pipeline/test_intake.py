@@ -180,7 +180,7 @@ def test_centres_of_two_countries_with_one_name_are_two_centres(cohort: SmallCoh
     result = cohort.examine()
     centres = result.good.tables["patients"].select("country", "centre").sort("country", "centre").rows()
     assert centres == [("DE", "DE north"), ("DE", "DE south"), ("FR", "FR north"), ("FR", "FR south")]
-    result.check("fixed", "share a name", file="study.yaml", variable="centre")
+    result.assert_told("fixed", "share a name", file="study.yaml", variable="centre")
 
 
 def test_centres_of_one_country_keep_their_names(cohort: SmallCohort) -> None:

@@ -85,7 +85,7 @@ class Result:
         assert len(found) == 1, [item.sentence() for item in self.problems]
         return found[0]
 
-    def check(
+    def assert_told(
         self,
         verdict: str,
         rule: str,

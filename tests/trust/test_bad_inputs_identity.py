@@ -24,7 +24,7 @@ def test_38_leading_zeros_make_two_patients(cohort: SmallCohort) -> None:
 @pytest.mark.parametrize("spoiled", ["1.2E+15", "1,2e15"])
 def test_39_id_in_floating_point_form(cohort: SmallCohort, spoiled: str) -> None:
     cohort.replace("patients.csv", "00034", f'"{spoiled}"')
-    cohort.examine().check(
+    cohort.examine().assert_told(
         "refused", "ids in floating-point form", file="patients.csv", row=4, variable="id", secret=spoiled
     )
 
@@ -44,40 +44,46 @@ def test_40_ids_of_23_digits_stay_apart(cohort: SmallCohort) -> None:
 def test_41_white_space_in_an_id(cohort: SmallCohort) -> None:
     cohort.replace("visits.csv", "00056", "00056\u00a0 ")
     result = cohort.examine()
-    result.check("fixed", "white space", file="visits.csv", row=5, variable="id", secret="00056")
+    result.assert_told("fixed", "white space", file="visits.csv", row=5, variable="id", secret="00056")
     assert result.account("visits") == (4, 4, 0, 0)
 
 
 def test_41_white_space_that_joins_two_ids(cohort: SmallCohort) -> None:
     cohort.replace("patients.csv", "00034,f", "12 ,f")
-    cohort.examine().check("refused", "differ only by white space", file="patients.csv", row=4, variable="id")
+    cohort.examine().assert_told(
+        "refused", "differ only by white space", file="patients.csv", row=4, variable="id"
+    )
 
 
 def test_42_unicode_forms_are_one_id_and_case_warns(cohort: SmallCohort) -> None:
     cohort.replace("patients.csv", "00034", "é1").replace("visits.csv", "00034", "e\u03011")
     cohort.replace("blood.csv", "00034", "é1").replace("events.csv", "00034", "é1")
     result = cohort.examine()
-    result.check("fixed", "Unicode form", file="visits.csv", row=4, variable="id")
+    result.assert_told("fixed", "Unicode form", file="visits.csv", row=4, variable="id")
     assert result.account("visits") == (4, 4, 0, 0)
 
 
 @pytest.mark.parametrize("mark", ["nd", "NA", "-"])
 def test_43_a_missing_mark_is_no_id(cohort: SmallCohort, mark: str) -> None:
     cohort.replace("patients.csv", "\n12,m", f"\n{mark},m")
-    cohort.examine().check("quarantined", "no patient id", file="patients.csv", row=3, variable="patient_id")
+    cohort.examine().assert_told(
+        "quarantined", "no patient id", file="patients.csv", row=3, variable="patient_id"
+    )
 
 
 def test_43_null_id(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "12,v0,2.5", ",v0,2.5")
     result = cohort.examine()
-    result.check("quarantined", "no patient id", file="blood.csv", row=3, variable="patient_id", secret="2.5")
+    result.assert_told(
+        "quarantined", "no patient id", file="blood.csv", row=3, variable="patient_id", secret="2.5"
+    )
     assert result.account("blood") == (4, 3, 1, 0)
 
 
 def test_44_identical_rows_are_one_and_counted(cohort: SmallCohort) -> None:
     cohort.replace("patients.csv", "00034,f,1990,south\n", "00034,f,1990,south\n00034,f,1990,south\n")
     result = cohort.examine()
-    result.check("fixed", "identical duplicates", file="patients.csv", row=5, secret="00034")
+    result.assert_told("fixed", "identical duplicates", file="patients.csv", row=5, secret="00034")
     assert result.account("patients") == (5, 4, 0, 1)
 
 
@@ -85,7 +91,7 @@ def test_44_identical_rows_of_measurements(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "00034,v0,3.5,no\n", "00034,v0,3.5,no\n00034,v0,3.5,no\n")
     result = cohort.examine()
     assert result.account("blood") == (5, 4, 0, 1)
-    result.check("fixed", "identical duplicates", file="blood.csv", row=5)
+    result.assert_told("fixed", "identical duplicates", file="blood.csv", row=5)
 
 
 def test_45_conflicting_rows_of_one_patient_are_both_set_aside(cohort: SmallCohort) -> None:
@@ -114,7 +120,7 @@ def test_47_sex_that_changes_between_the_rows_of_a_patient(cohort: SmallCohort) 
     )
     cohort.change("patients", first_by="n")
     result = cohort.examine()
-    result.check("quarantined", "sex or birth changes", file="patients.csv", row=2)
+    result.assert_told("quarantined", "sex or birth changes", file="patients.csv", row=2)
     assert result.account("patients") == (3, 1, 2, 0)
 
 
@@ -137,7 +143,7 @@ def test_51_withdrawn_patients_are_left_out_of_every_file(cohort: SmallCohort) -
 def test_52_unknown_withdrawal_stays_pending(cohort: SmallCohort) -> None:
     cohort.files["gone.csv"] = "id\n12\n77777\n"
     result = cohort.change("gone", table="withdrawals").examine()
-    result.check(
+    result.assert_told(
         "warning", "no patients' file holds", file="gone.csv", row=3, variable="patient_id", secret="77777"
     )
 
@@ -155,14 +161,16 @@ def test_53_malformed_withdrawal_list_never_means_that_nobody_withdrew(
 
 
 def test_53_missing_withdrawal_list(cohort: SmallCohort) -> None:
-    cohort.change("gone", table="withdrawals").examine().check(
+    cohort.change("gone", table="withdrawals").examine().assert_told(
         "refused", "the file is missing", file="gone.csv"
     )
 
 
 def test_54_no_consent_no_row(cohort: SmallCohort) -> None:
     cohort.consent = {"basis": "column consent", "per_patient": True}
-    cohort.examine().check("refused", "no column holds consent", file="patients.csv", variable="consent")
+    cohort.examine().assert_told(
+        "refused", "no column holds consent", file="patients.csv", variable="consent"
+    )
     cohort.files["patients.csv"] = (
         "id,sex,born,site,ok\n00012,f,1980,north,oui\n12,m,1975,north,non\n00034,f,1990,south,\n00056,m,1966,south,oui\n"
     )
@@ -179,7 +187,7 @@ def test_54_no_consent_no_row(cohort: SmallCohort) -> None:
 def test_nobody_left_after_consent(cohort: SmallCohort) -> None:
     cohort.consent = {"basis": "column consent", "per_patient": True}
     columns = {**cohort.sources["patients"]["columns"], "consent": {"constant": False}}
-    cohort.change("patients", columns=columns).examine().check(
+    cohort.change("patients", columns=columns).examine().assert_told(
         "refused", "no patient remains", file="the cohort"
     )
 
@@ -187,7 +195,7 @@ def test_nobody_left_after_consent(cohort: SmallCohort) -> None:
 def test_row_of_a_patient_in_no_patients_file(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "\n12,v0", "\n99,v0")
     result = cohort.examine()
-    result.check(
+    result.assert_told(
         "quarantined", "in no patients' file", file="blood.csv", row=3, variable="patient_id", secret="99,"
     )
     assert result.account("blood") == (4, 3, 1, 0)
@@ -245,4 +253,4 @@ def test_42_ids_that_differ_by_case_warn(cohort: SmallCohort) -> None:
     cohort.files = {"patients.csv": cohort.files["patients.csv"]}
     cohort.sources = {"patients": cohort.sources["patients"]}
     result = cohort.examine()
-    result.check("warning", "differ only by case", file="patients.csv", variable="id", secret="A1")
+    result.assert_told("warning", "differ only by case", file="patients.csv", variable="id", secret="A1")

@@ -18,7 +18,7 @@ def _crp(cohort: SmallCohort, text: str) -> SmallCohort:
 
 
 def test_55_decimal_comma_in_one_cell(cohort: SmallCohort) -> None:
-    _crp(cohort, '"139,8"').examine().check(
+    _crp(cohort, '"139,8"').examine().assert_told(
         "refused", "the other decimal mark", file="blood.csv", row=3, variable="crp", secret="139"
     )
 
@@ -43,7 +43,7 @@ def test_56_to_82_one_bad_number_is_set_aside_and_its_row_kept(
     cohort: SmallCohort, text: str, rule: str
 ) -> None:
     result = _crp(cohort, text).examine()
-    result.check("quarantined", rule, file="blood.csv", row=3, variable="crp", secret=text.strip('"'))
+    result.assert_told("quarantined", rule, file="blood.csv", row=3, variable="crp", secret=text.strip('"'))
     assert result.account("blood") == (4, 4, 0, 0)
     assert len(result.values("crp")) == 3
     assert len(result.values("smoker")) == 4
@@ -64,13 +64,15 @@ def test_58_value_below_the_limit_of_detection(cohort: SmallCohort) -> None:
     assert limits["number"].to_list() == [0.6]
     variables = {"crp": {"from": "crp", "unit": "mg/L"}, "smoker": "smoker"}
     undeclared = cohort.change("blood", variables=variables).examine()
-    undeclared.check("quarantined", "not a number", file="blood.csv", row=3, variable="crp", secret="0.6")
+    undeclared.assert_told(
+        "quarantined", "not a number", file="blood.csv", row=3, variable="crp", secret="0.6"
+    )
 
 
 @pytest.mark.parametrize("mark", ["NA", "N.A.", "-", "nr", "NULL"])
 def test_59_missing_mark_by_declaration_only(cohort: SmallCohort, mark: str) -> None:
     result = _crp(cohort, mark).examine()
-    result.check(
+    result.assert_told(
         "refused", "missing-value mark that is not declared", file="blood.csv", row=3, variable="crp"
     )
     assert cohort.change("blood", missing=["", mark]).examine().problems == []
@@ -78,7 +80,7 @@ def test_59_missing_mark_by_declaration_only(cohort: SmallCohort, mark: str) -> 
 
 def test_60_sentinel_category(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "2.5,yes", "2.5,-999")
-    cohort.examine().check(
+    cohort.examine().assert_told(
         "quarantined", "a sentinel", file="blood.csv", row=3, variable="smoker", secret="999"
     )
 
@@ -93,7 +95,7 @@ def test_62_and_63_typographic_minus_and_hard_spaces(cohort: SmallCohort) -> Non
 def test_64_and_65_a_column_that_holds_no_numbers(cohort: SmallCohort) -> None:
     cohort.files["blood.csv"] = "id,visit,crp,smoker\n00012,v0,low,no\n12,v0,high,yes\n"
     result = cohort.examine()
-    result.check("refused", "not a number", file="blood.csv", row=2, variable="crp", secret="low")
+    result.assert_told("refused", "not a number", file="blood.csv", row=2, variable="crp", secret="low")
 
 
 def test_64_type_that_changes_from_a_late_row_on(cohort: SmallCohort) -> None:
@@ -106,7 +108,7 @@ def test_64_type_that_changes_from_a_late_row_on(cohort: SmallCohort) -> None:
     )
     cohort.files["stays.csv"], cohort.files["events.csv"] = "id,stay,in,out\n", "id,day,what\n"
     cohort.change("stays", may_be_empty=True).change("events", may_be_empty=True)
-    cohort.examine().check(
+    cohort.examine().assert_told(
         "refused", "not a number", file="blood.csv", row=82, variable="crp", secret="positive"
     )
 
@@ -114,7 +116,7 @@ def test_64_type_that_changes_from_a_late_row_on(cohort: SmallCohort) -> None:
 def test_66_category_by_map_only(cohort: SmallCohort) -> None:
     cohort.replace("blood.csv", "2.5,yes", "2.5,oui")
     result = cohort.examine()
-    result.check(
+    result.assert_told(
         "quarantined",
         "not among the declared levels",
         file="blood.csv",
@@ -133,7 +135,7 @@ def test_67_sex_in_numbers_needs_a_map(cohort: SmallCohort) -> None:
     cohort.files["patients.csv"] = (
         "id,sex,born,site\n00012,1,1980,n\n12,2,1975,n\n00034,1,1990,s\n00056,2,1966,s\n"
     )
-    cohort.examine().check(
+    cohort.examine().assert_told(
         "refused", "not among the declared codes", file="patients.csv", row=2, variable="sex"
     )
 
@@ -143,7 +145,9 @@ def test_unknown_unit_is_refused_and_a_known_one_converted(cohort: SmallCohort) 
     cohort.change("blood", variables=variables)
     assert sorted(map(float, cohort.examine().values("crp"))) == [15.0, 25.0, 35.0, 45.0]
     cohort.dictionary["crp"] = {"unit": "mg/L"}
-    cohort.examine().check("refused", "the unit 'mg/dL' has no conversion", file="blood.csv", variable="crp")
+    cohort.examine().assert_told(
+        "refused", "the unit 'mg/dL' has no conversion", file="blood.csv", variable="crp"
+    )
 
 
 def test_69_units_mixed_within_a_long_file(cohort: SmallCohort) -> None:
@@ -152,21 +156,21 @@ def test_69_units_mixed_within_a_long_file(cohort: SmallCohort) -> None:
     )
     columns = {"visit": "visit", "variable": "what", "value": "value", "unit": "unit"}
     cohort.change("blood", layout="long", columns=columns, variables={"crp": "CRP"})
-    cohort.examine().check("refused", "unit not known", file="blood.csv", row=5, variable="crp")
+    cohort.examine().assert_told("refused", "unit not known", file="blood.csv", row=5, variable="crp")
     cohort.replace("blood.csv", "nmol/L", "mg/L")
     result = cohort.examine()
-    result.check("quarantined", "no unit given", file="blood.csv", row=4, variable="crp")
+    result.assert_told("quarantined", "no unit given", file="blood.csv", row=4, variable="crp")
     assert sorted(map(float, result.values("crp"))) == [2.0, 15.0, 15.0]
 
 
 def test_79_column_without_a_value_is_told(cohort: SmallCohort) -> None:
     cohort.files["blood.csv"] = "id,visit,crp,smoker\n00012,v0,,no\n12,v0,,yes\n"
-    cohort.examine().check("warning", "no value in any file", file="all files", variable="crp")
+    cohort.examine().assert_told("warning", "no value in any file", file="all files", variable="crp")
 
 
 def test_variable_without_a_dictionary_entry(cohort: SmallCohort) -> None:
     del cohort.dictionary["crp"]
-    cohort.examine().check("refused", "not in the dictionary", file="blood.csv", variable="crp")
+    cohort.examine().assert_told("refused", "not in the dictionary", file="blood.csv", variable="crp")
 
 
 def test_85_dates_without_a_declared_format(cohort: SmallCohort) -> None:
@@ -197,13 +201,13 @@ def test_85_dates_without_a_declared_format(cohort: SmallCohort) -> None:
 def test_86_to_91_bad_date(cohort: SmallCohort, text: str, rule: str) -> None:
     cohort.replace("visits.csv", "2019-03-05", text)
     result = cohort.examine()
-    result.check("quarantined", rule, file="visits.csv", row=4, variable="time", secret=text)
+    result.assert_told("quarantined", rule, file="visits.csv", row=4, variable="time", secret=text)
     assert result.account("visits") == (4, 3, 1, 0)
 
 
 def test_90_two_digit_year(cohort: SmallCohort) -> None:
     cohort.change("visits", dialect={"date_format": "%y-%m-%d"})
-    cohort.examine().check("refused", "no four-digit year", file="visits.csv", variable="time")
+    cohort.examine().assert_told("refused", "no four-digit year", file="visits.csv", variable="time")
 
 
 def test_91_what_came_before_the_prediction_is_history(cohort: SmallCohort) -> None:
@@ -214,7 +218,7 @@ def test_91_what_came_before_the_prediction_is_history(cohort: SmallCohort) -> N
 def test_92_discharge_before_admission(cohort: SmallCohort) -> None:
     cohort.replace("stays.csv", "2019-05-09", "2019-04-09")
     result = cohort.examine()
-    result.check(
+    result.assert_told(
         "quarantined",
         "discharge before admission",
         file="stays.csv",
@@ -246,7 +250,7 @@ def test_93_what_happens_on_the_day_of_death_is_possible(cohort: SmallCohort) ->
 def test_94_dated_after_the_extract(cohort: SmallCohort) -> None:
     cohort.extract_date = date(2019, 12, 31)
     result = cohort.examine()
-    result.check(
+    result.assert_told(
         "quarantined", "dated after the extract", file="events.csv", row=3, variable="time", secret="2020"
     )
     assert result.account("events") == (2, 1, 1, 0)
@@ -255,5 +259,5 @@ def test_94_dated_after_the_extract(cohort: SmallCohort) -> None:
 def test_two_dates_of_death(cohort: SmallCohort) -> None:
     cohort.files["events.csv"] = "id,day,what\n12,2019-09-15,death\n12,2019-10-20,death\n"
     result = cohort.examine()
-    result.check("quarantined", "two dates of death", file="events.csv", row=2, variable="time")
+    result.assert_told("quarantined", "two dates of death", file="events.csv", row=2, variable="time")
     assert result.account("events") == (2, 0, 2, 0)
