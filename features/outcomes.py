@@ -240,7 +240,15 @@ def _checked(
             f"outcomes.{name}: {found} among {len(eligible)} eligible predictions; a model needs both. Check the "
             "event, codes and horizon in the study file."
         )
-    return BuiltOutcome(frame=Outcomes.validate(frame, cast=True), flow=flow)
+    return BuiltOutcome(frame=whole_outcomes(frame), flow=flow)
+
+
+def whole_outcomes(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame of schema Outcomes; columns that this kind of outcome does not have are null."""
+    filled = frame.with_columns(
+        pl.lit(None).alias(name) for name in Outcomes.column_names() if name not in frame.columns
+    )
+    return Outcomes.validate(filled.select(Outcomes.column_names()), cast=True)
 
 
 def _steps(rule: str, frame: pl.DataFrame) -> list[dict[str, object]]:

@@ -125,7 +125,15 @@ class Outcomes(dy.Schema):
     time = dy.Float64(
         nullable=True, min=0
     )  # from the prediction time to event or censoring; null for a label
-    cause = dy.Int8(nullable=True, min=0)  # 0 censored (or negative label), 1 the event, 2.. competing events
+    # 0 censored (or negative label), 1 the event, 2.. competing events; null in an eligible row: not known, as the
+    # visit that would have shown it was not attended.
+    cause = dy.Int8(nullable=True, min=0)
+    lower = dy.Float64(nullable=True, min=0)  # seen at visits only: last time known to be without the event
+    upper = dy.Float64(nullable=True, min=0)  # seen at visits only: first time known to have had it
+    attendance = dy.String(
+        nullable=True
+    )  # seen at visits only: stratum that unknown rows are weighted for in
+    treatment = dy.Float64(nullable=True, min=0)  # until a declared treatment that changes the course began
 
 
 class ColumnDescriptions(dy.Schema):

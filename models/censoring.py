@@ -51,3 +51,16 @@ def inverse_probability_weights(
         with np.errstate(divide="ignore"):
             weights[rows] = np.where(known[rows], 1.0 / survival, 0.0)
     return weights
+
+
+def attendance_weights(known: NDArray[np.bool_], strata: NDArray[np.generic] | None = None) -> Floats:
+    """Return 1 / share known in the row's stratum where a label is known, else 0, shape (n,).
+
+    Inverse probability of attendance within strata (Robins, Rotnitzky and Zhao 1995, doi 10.2307/2291134).
+    """
+    groups = (
+        np.zeros(len(known), dtype=np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
+    )
+    share = np.bincount(groups, weights=known.astype(np.float64)) / np.bincount(groups)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.where(known, 1.0 / share[groups], 0.0), dtype=np.float64)

@@ -39,14 +39,22 @@ class Learner(Protocol):
     def predict_risk(self, X: pl.DataFrame, horizons: Sequence[float]) -> Floats:
         """Return the risk of each cause by each horizon: shape (rows, causes, horizons), in [0, 1].
 
-        Cause 1 comes first; a learner that does not model competing events returns it alone (axis length 1).
+        Cause 1 comes first; a learner that does not model competing events returns it alone (axis length 1). Risks do not
+        fall from one horizon to the next, and those of all causes sum to at most 1.
+        """
+
+    def score(self, X: pl.DataFrame) -> Floats:
+        """Return the value that is explained, shape (rows,): the higher, the greater the risk of cause 1.
+
+        The log-odds at the target's main horizon for models of one horizon; the log hazard (relative to the baseline,
+        or averaged over the intervals up to the main horizon) for models of time.
         """
 
     def explain(self, X: pl.DataFrame) -> tuple[Floats, Floats]:
-        """Return contributions on the log-odds scale, shape (rows, X's columns used), and the base value (rows,).
+        """Return contributions on the scale of `score`, shape (rows, X's columns used), and the base value (rows,).
 
         Contributions of derived columns (one-hot, missing indicators) are summed into the column they came from, in
-        the order of `columns`; base plus contributions is the log-odds of the first cause at the first horizon.
+        the order of `columns`; base plus contributions is `score`.
         """
 
     @property
@@ -67,11 +75,14 @@ class LearnerKind:
 
     Attributes:
         build: called as build(parameters, predictors=..., seed=...); `predictors` is the ordered list of columns it may
-            use, `parameters` what the search suggested.
+            use, `parameters` what the search suggested. With `uses_modalities` also modalities=..., the feature set of
+            each column.
         space: asks an Optuna trial for parameters; None where nothing is tuned.
         load: rebuilds a fitted learner from its parts.
         description: one line for the card.
         defaults: parameters used where nothing is tuned.
+        targets: what it can learn from: labels, times or both.
+        uses_modalities: it needs to know which feature set each column belongs to.
     """
 
     build: Callable[..., Learner]
@@ -79,3 +90,5 @@ class LearnerKind:
     load: Callable[[Mapping[str, bytes]], Learner]
     description: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    targets: frozenset[str] = frozenset({"label", "time"})
+    uses_modalities: bool = False

@@ -17,7 +17,7 @@ from models.target import Target
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-VERSION = 1
+VERSION = 2
 STATE_FILE = "learner.json"
 
 
@@ -78,6 +78,7 @@ class FixedHorizonLearner:
         self._predictors = None if predictors is None else tuple(predictors)
         self._seed = int(seed)
         self._horizons: tuple[float, ...] = ()
+        self._main = 0.0
         self._steps: list[tuple[Preprocessor, FittedModel]] = []
         if self.recipe.needs_predictors and not self._predictors:
             raise BadTarget(
@@ -94,7 +95,7 @@ class FixedHorizonLearner:
         names = self._names(X)
         require_columns(X, names)
         target.require_two_classes()
-        self._horizons = target.horizons
+        self._horizons, self._main = target.horizons, target.main
         self._steps = [self._fit_horizon(X, target, horizon, names) for horizon in target.horizons]
         return self
 
@@ -132,16 +133,22 @@ class FixedHorizonLearner:
         unknown = [horizon for horizon in horizons if horizon not in self._horizons]
         if unknown:
             raise BadTarget(f"The model was fitted for the horizons {self._horizons}, not for {unknown}.")
-        risks = np.empty((X.height, 1, len(horizons)), dtype=np.float64)
-        for place, horizon in enumerate(horizons):
-            preprocessor, model = self._steps[self._horizons.index(horizon)]
-            risks[:, 0, place] = logistic(model.log_odds(preprocessor.transform(X)))
-        return risks
+        fitted = [logistic(model.log_odds(preprocessor.transform(X))) for preprocessor, model in self._steps]
+        # One model per horizon: a risk that a nearer horizon already reached is not lost at a later one.
+        risks = np.maximum.accumulate(np.column_stack(fitted), axis=1)
+        places = [self._horizons.index(horizon) for horizon in horizons]
+        return np.asarray(risks[:, None, places], dtype=np.float64)
+
+    def score(self, X: pl.DataFrame) -> Floats:
+        """Return the log-odds at the main horizon, shape (rows,)."""
+        self._require_fitted()
+        preprocessor, model = self._steps[self._horizons.index(self._main)]
+        return model.log_odds(preprocessor.transform(X))
 
     def explain(self, X: pl.DataFrame) -> tuple[Floats, Floats]:
-        """Return contributions, shape (rows, columns), and base, shape (rows,), of the first horizon's log-odds."""
+        """Return contributions, shape (rows, columns), and base, shape (rows,), of the main horizon's log-odds."""
         self._require_fitted()
-        preprocessor, model = self._steps[0]
+        preprocessor, model = self._steps[self._horizons.index(self._main)]
         derived, base = model.contributions(preprocessor.transform(X))
         places = np.searchsorted(
             np.asarray(self.columns, dtype=object), np.asarray(preprocessor.columns, dtype=object)
@@ -166,6 +173,7 @@ class FixedHorizonLearner:
             "predictors": None if self._predictors is None else list(self._predictors),
             "seed": self._seed,
             "horizons": list(self._horizons),
+            "main": self._main,
             "preprocessing": [preprocessor.to_state() for preprocessor, _ in self._steps],
         }
         parts = {STATE_FILE: json.dumps(state, sort_keys=True, allow_nan=False).encode()}
@@ -180,6 +188,7 @@ class FixedHorizonLearner:
         try:
             learner = cls(state["parameters"], state["predictors"], state["seed"])
             learner._horizons = tuple(float(horizon) for horizon in state["horizons"])
+            learner._main = learner._horizons[learner._horizons.index(float(state["main"]))]
             expected = {STATE_FILE, *(cls._model_file(place) for place in range(len(learner._horizons)))}
             preprocessing = [Preprocessor.from_state(one) for one in state["preprocessing"]]
         except (KeyError, TypeError, ValueError, AttributeError) as problem:

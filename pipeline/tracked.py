@@ -77,7 +77,7 @@ def _cell(study: Study, outcome: str, learner: str, schemes: tuple[str, ...]) ->
         **{f"learner.{key}": value for key, value in settings.parameters.items()},
         **{f"scheme.{name}": study.validation[name].model_dump(mode="json") for name in schemes},
     }
-    horizon = getattr(chosen, "horizon_days", None)
+    horizon = chosen.main_horizon
     return Cell(
         outcome=outcome,
         learner=learner,

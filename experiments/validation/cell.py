@@ -1,7 +1,7 @@
 """The values of nested validation: a cell's rows, its folds, what is done in each and what comes out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
-from experiments.validation.draws import Status
+from experiments.validation.draws import UNKNOWN, Status
 from experiments.validation.tuning import TrialRecord
-from models.contract import LearnerKind
+from models.contract import Learner, LearnerKind
 from models.storage import fingerprint
 from models.target import Target
 
@@ -38,8 +38,9 @@ class CellData:
         return CellData(rows=self.rows[index], X=self.X[index], target=self.target.rows(index))
 
     def status(self) -> Status:
-        """Return what is known at the first horizon."""
-        return Status.at(self.target.time, self.target.cause, self.target.horizons[0])
+        """Return what is known at the main horizon."""
+        cause = np.where(self.target.seen(), self.target.cause, UNKNOWN)
+        return Status.at(self.target.time, cause, self.target.main)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Procedure:
         inner_folds: folds that each trial is judged in.
         seed: the study's.
         names: outcome and learner, which together with the fold name every random draw.
+        modalities: the feature set of each column, for learners that need to know.
     """
 
     kind: LearnerKind
@@ -89,6 +91,12 @@ class Procedure:
     inner_folds: int
     seed: int
     names: tuple[str, ...]
+    modalities: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self, parameters: Mapping[str, Any], seed: int) -> Learner:
+        """Return the unfitted learner with these parameters."""
+        more = {"modalities": dict(self.modalities)} if self.kind.uses_modalities else {}
+        return self.kind.build(dict(parameters), predictors=self.predictors, seed=seed, **more)
 
     def seed_for(self, purpose: str, fold: Fold, *more: int) -> int:
         """Return the seed of one draw."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from experiments.seeds import seed_for
 from experiments.validation.cell import CellData, FittedFold, Fold
 from experiments.validation.tuning import chosen
-from models.target import Target
 
 Integers = NDArray[np.int64]
 PROVING_TRIALS = 2  # tuning trials repeated on scrambled test rows
@@ -119,7 +118,7 @@ def scramble(data: CellData, index: Integers, seed: int) -> CellData:
     if time is not None:
         time = time.copy()
         time[index] = generator.uniform(0, 2 * max(data.target.horizons), len(index))
-    target = Target(cause=cause, time=time, horizons=data.target.horizons, causes=data.target.causes)
+    target = replace(data.target, cause=cause, time=time)
     return CellData(rows=data.rows, X=pl.DataFrame(columns), target=target)
 
 
@@ -131,7 +130,10 @@ def permute_outcomes(data: CellData, index: Integers, seed: int) -> CellData:
     known = np.flatnonzero(data.target.rows(index).weights() > 0)
     order = np.arange(len(data.target))
     order[index[known]] = np.random.default_rng(seed).permutation(index[known])
-    return CellData(rows=data.rows, X=data.X, target=data.target.rows(order))
+    moved = data.target.rows(order)
+    own = data.target  # whose row it is stays
+    target = replace(moved, groups=own.groups, known=own.known, strata=own.strata)
+    return CellData(rows=data.rows, X=data.X, target=target)
 
 
 def preprocessing_state(parts: Mapping[str, bytes]) -> str:

@@ -12,6 +12,7 @@ from features.errors import BadInput
 Integers = NDArray[np.int64]
 SMALLEST_CLASS = 10  # events and non-events below which a centre is pooled with others
 NO_CENTRE = "not recorded"
+UNKNOWN = -1  # the cause of a label that is not known
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Status:
 
     @classmethod
     def at(cls, time: NDArray[np.float64] | None, cause: Integers, horizon: float) -> "Status":
-        """Read the status from times in days and causes; `time` is None for a label."""
+        """Read the status from times in days and causes; `time` is None for a label, UNKNOWN is neither."""
         if time is None:
             return cls(event=cause == 1, none=cause == 0)
         happened, after = time <= horizon, time > horizon

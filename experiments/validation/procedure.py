@@ -57,9 +57,7 @@ def fit_fold(
         parameters = chosen(records).parameters
     elif parameters is None:
         parameters = {**procedure.kind.defaults, **procedure.fixed}
-    learner = procedure.kind.build(
-        dict(parameters), predictors=procedure.predictors, seed=procedure.seed_for("model", fold)
-    ).fit(part.X, part.target)
+    learner = procedure.build(parameters, procedure.seed_for("model", fold)).fit(part.X, part.target)
     return FittedFold(
         parts=learner.to_parts(),
         predict=lambda X: learner.predict_risk(X, data.target.horizons),
@@ -122,11 +120,8 @@ def _tune(
 
     def loss(parameters: Mapping[str, Any], number: int) -> float:
         fitted, judged = pieces[number]
-        learner = procedure.kind.build(
-            dict(parameters),
-            predictors=procedure.predictors,
-            seed=procedure.seed_for("inner model", fold, number),
-        ).fit(fitted.X, fitted.target)
+        learner = procedure.build(parameters, procedure.seed_for("inner model", fold, number))
+        learner = learner.fit(fitted.X, fitted.target)
         return weighted_log_loss(learner.predict_risk(judged.X, part.target.horizons), judged.target)
 
     return tune(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from experiments.seeds import seed_for
 from experiments.validation.draws import (
     NO_CENTRE,
+    UNKNOWN,
     Status,
     balanced_groups,
     centre_table,
@@ -96,7 +97,7 @@ def eligible_rows(
 ) -> tuple[pl.DataFrame, Status]:
     """Return the eligible rows with their `time_to_event` and `cause`, in canonical order, and their status."""
     kept = outcomes.filter(pl.col("excluded").is_null()).select(
-        "prediction_id", pl.col("time").alias("time_to_event"), "cause"
+        "prediction_id", pl.col("time").alias("time_to_event"), "cause", "attendance"
     )
     joined = rows.join(kept, on="prediction_id", how="inner", validate="1:1").sort(
         ["index_rule", "position", "number"]
@@ -108,7 +109,7 @@ def eligible_rows(
     if joined.is_empty():
         raise BadInput("Nobody is eligible for this outcome: check its eligibility rules in the study file.")
     time = None if horizon is None else joined["time_to_event"].to_numpy().astype(np.float64)
-    cause = joined["cause"].to_numpy().astype(np.int64)
+    cause = joined["cause"].fill_null(UNKNOWN).to_numpy().astype(np.int64)
     return joined, Status.at(time, cause, 0.0 if horizon is None else horizon)
 
 

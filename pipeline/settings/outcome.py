@@ -1,8 +1,8 @@
 """Prediction times, estimands and outcomes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.settings.base import Name, Settings, Text
 
@@ -50,6 +50,24 @@ class _Outcome(Settings):
     estimand: Estimand
     thresholds: DecisionRange | None = None
     signed_off: tuple[str, ...] = ()  # feature columns that look like the outcome and were judged not to be
+    proxy_limit: float = Field(
+        default=0.95, gt=0.5, le=1
+    )  # AUROC or concordance above which one column is refused
+
+    @property
+    def horizons(self) -> tuple[float, ...]:
+        """The horizons in days, increasing; empty for a label."""
+        return ()
+
+    @property
+    def main_horizon(self) -> float | None:
+        """The horizon that folds are drawn and models explained at; None for a label."""
+        return None
+
+    @property
+    def causes(self) -> int:
+        """The number of causes: the event and what competes with it."""
+        return 1
 
 
 class EventWithinHorizon(_Outcome):
@@ -65,6 +83,67 @@ class EventWithinHorizon(_Outcome):
     )  # a stay beginning this soon after the last is the same episode
     competing: tuple[Name, ...] = ("death",)
     follow_up_ends: tuple[Name, ...] = ("loss_to_follow_up", "transfer", "end_of_follow_up")
+    treatments: tuple[
+        str, ...
+    ] = ()  # ATC codes that change the course: a sensitivity analysis censors at their start
+
+    @property
+    def horizons(self) -> tuple[float, ...]:
+        """The single horizon."""
+        return (self.horizon_days,)
+
+    @property
+    def main_horizon(self) -> float:
+        """The single horizon."""
+        return self.horizon_days
+
+    @property
+    def causes(self) -> int:
+        """The event and each competing kind."""
+        return 1 + len([kind for kind in self.competing if kind != self.event])
+
+
+class TimeToEvent(_Outcome):
+    """The time to an event after the prediction time, with competing causes, at several horizons."""
+
+    kind: Literal["time_to_event"]
+    event: Literal["stay"] | Name
+    stay_kinds: tuple[str, ...] | None = None
+    horizons_days: tuple[float, ...] = Field(min_length=1, max_length=12)
+    main_horizon_days: float | None = None  # one of them; null: the longest
+    washout_days: float = Field(default=0, ge=0)
+    merge_within_days: float = Field(default=1, ge=0)
+    competing: tuple[Name, ...] = ("death",)
+    follow_up_ends: tuple[Name, ...] = ("loss_to_follow_up", "transfer", "end_of_follow_up")
+    treatments: tuple[str, ...] = ()
+
+    @field_validator("horizons_days")
+    @classmethod
+    def _increasing(cls, found: tuple[float, ...]) -> tuple[float, ...]:
+        if list(found) != sorted(set(found)) or found[0] <= 0:
+            raise ValueError("horizons must be positive and increasing")
+        return found
+
+    @model_validator(mode="after")
+    def _main_is_one(self) -> Self:
+        if self.main_horizon_days is not None and self.main_horizon_days not in self.horizons_days:
+            raise ValueError("main_horizon_days must be one of horizons_days")
+        return self
+
+    @property
+    def horizons(self) -> tuple[float, ...]:
+        """All horizons."""
+        return self.horizons_days
+
+    @property
+    def main_horizon(self) -> float:
+        """The declared main horizon, or the longest."""
+        return self.horizons_days[-1] if self.main_horizon_days is None else self.main_horizon_days
+
+    @property
+    def causes(self) -> int:
+        """The event and each competing kind."""
+        return 1 + len([kind for kind in self.competing if kind != self.event])
 
 
 class Label(_Outcome):
@@ -76,4 +155,4 @@ class Label(_Outcome):
     negative: tuple[str, ...] = Field(min_length=1)  # any other value: not eligible
 
 
-Outcome = Annotated[EventWithinHorizon | Label, Field(discriminator="kind")]
+Outcome = Annotated[EventWithinHorizon | TimeToEvent | Label, Field(discriminator="kind")]

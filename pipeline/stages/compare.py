@@ -12,7 +12,6 @@ from features.schema import Outcomes, Rows
 from pipeline.errors import BadSettings
 from pipeline.files import read_table, replaced_folder, write_json, write_table
 from pipeline.settings.load import load_parameters
-from pipeline.settings.outcome import EventWithinHorizon
 from pipeline.settings.study import Study
 
 
@@ -36,7 +35,7 @@ def run(*, outcome: str, assembled: Path, outcomes: Path, splits: Path, train: P
         predictions,
         evaluation=_evaluation(study, outcome),
         schemes={name: study.validation[name].kind for name in schemes},
-        horizon=settings.horizon_days if isinstance(settings, EventWithinHorizon) else 0.0,
+        horizon=settings.main_horizon or 0.0,
         references=(study.tuning.clinical_reference, "base_rate"),
         covariates=study.censoring_covariates,
         decision_range=None

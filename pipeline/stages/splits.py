@@ -31,7 +31,7 @@ def run(outcome: str, assembled: Path, outcomes: Path, out: Path) -> None:
         read_table(assembled / "rows.parquet", Rows),
         read_table(outcomes / "outcomes.parquet", Outcomes),
         study.seed,
-        horizon=getattr(study.outcomes[outcome], "horizon_days", None),
+        horizon=study.outcomes[outcome].main_horizon,
     )
     with replaced_folder(out) as folder:
         write_table(splits, folder / "splits.parquet", Splits)

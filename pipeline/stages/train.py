@@ -47,14 +47,15 @@ def run(
     study = load_parameters()
     settings, asked = study.learners[learner], study.outcomes[outcome]
     matrix = read_frame(assembled / "matrix.parquet")
-    predictors = choose_predictors(
-        settings, read_table(assembled / "columns.parquet", ColumnDescriptions), matrix.columns, learner
-    )
+    columns = read_table(assembled / "columns.parquet", ColumnDescriptions)
+    predictors = choose_predictors(settings, columns, matrix.columns, learner)
     data = cell_data(
         read_table(assembled / "rows.parquet", Rows),
         matrix.select("prediction_id", *predictors),
         read_table(outcomes / "outcomes.parquet", Outcomes),
-        getattr(asked, "horizon_days", None),
+        horizons=asked.horizons,
+        main=asked.main_horizon,
+        causes=asked.causes,
     )
     schemes = next(cell.schemes for cell in study.cells if cell.outcome == outcome)
     frame = read_table(splits / "splits.parquet", Splits).filter(pl.col("scheme").is_in(schemes))
@@ -73,6 +74,7 @@ def run(
             inner_folds=study.tuning.inner_folds,
             seed=study.seed,
             names=(outcome, learner),
+            modalities=dict(columns.select("column", "feature_set").iter_rows()),
         ),
         whole_in_final=asked.estimand.target != "new patients of the same centres",
         signed_off=asked.signed_off,
@@ -104,18 +106,28 @@ def choose_predictors(
 
 
 def cell_data(
-    rows: pl.DataFrame, matrix: pl.DataFrame, outcomes: pl.DataFrame, horizon: float | None
+    rows: pl.DataFrame,
+    matrix: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    *,
+    horizons: Sequence[float],
+    main: float | None,
+    causes: int,
 ) -> CellData:
-    """Return the eligible rows with their predictors and target, in canonical order."""
-    eligible, _ = eligible_rows(rows, outcomes, horizon)
+    """Return the eligible rows with their predictors and target, in canonical order; a label has no horizons."""
+    eligible, _ = eligible_rows(rows, outcomes, main)
     X = eligible.select("prediction_id").join(
         matrix, on="prediction_id", how="left", validate="1:1", maintain_order="left"
     )
-    cause = eligible["cause"].to_numpy().astype(np.int64)
-    if horizon is None:
-        target = Target.from_labels(cause)
+    cause = eligible["cause"].fill_null(0).to_numpy().astype(np.int64)
+    patients = eligible["position"].to_numpy().astype(np.int64)
+    if main is None:
+        known = eligible["cause"].is_not_null().to_numpy()
+        strata = eligible["attendance"].fill_null("").rank("dense").to_numpy().astype(np.int64)
+        target = Target.from_labels(cause, known=known, strata=strata, groups=patients)
     else:
-        target = Target.from_times(eligible["time_to_event"].to_numpy(), cause, [horizon])
+        times = eligible["time_to_event"].to_numpy()
+        target = Target.from_times(times, cause, horizons, causes=causes, main=main, groups=patients)
     return CellData(rows=eligible, X=X.drop("prediction_id"), target=target)
 
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from experiments.evaluation.sample import Sample, evaluated_sample
 from experiments.results import Predictions, Splits
+from features.outcomes import whole_outcomes
 from features.schema import Outcomes, Rows
 
 HORIZON = 365.0
@@ -40,14 +41,16 @@ def cohort(patients: int = 600, seed: int = 0, censored: bool = True, repeats: i
             "age_band": "18-34",
         }
     )
-    outcomes = pl.DataFrame(
-        {
-            "prediction_id": ids,
-            "patient_id": rows["patient_id"],
-            "excluded": None,
-            "time": time,
-            "cause": cause,
-        }
+    outcomes = whole_outcomes(
+        pl.DataFrame(
+            {
+                "prediction_id": ids,
+                "patient_id": rows["patient_id"],
+                "excluded": None,
+                "time": time,
+                "cause": cause,
+            }
+        )
     )
     splits = [
         _split("kfold", repeat, fold, [f"fold {number + 1}" for number in fold], ids)

@@ -8,6 +8,7 @@ import polars as pl
 
 from experiments.validation.cell import CellData, Procedure
 from experiments.validation.splits import SplitScheme, eligible_rows, make_splits
+from features.outcomes import whole_outcomes
 from models.registry import LEARNERS
 from models.target import Target
 
@@ -68,7 +69,7 @@ def frames(
             "cause": cause,
         }
     )
-    return rows, outcomes
+    return rows, whole_outcomes(outcomes)
 
 
 def cell(

@@ -33,8 +33,9 @@ def test_one_model_per_horizon(name: str) -> None:
     np.testing.assert_array_equal(risk[:, :, 1:], learner.predict_risk(X, [180.0]))
     assert len(learner.to_parts()) == 3
     contributions, base = learner.explain(X)
-    first = risk[:, 0, 1]
-    np.testing.assert_allclose(base + contributions.sum(axis=1), np.log(first / (1 - first)), atol=1e-6)
+    main = risk[:, 0, 0]
+    np.testing.assert_allclose(learner.score(X), np.log(main / (1 - main)), atol=1e-6)
+    np.testing.assert_allclose(base + contributions.sum(axis=1), learner.score(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["base_rate", "clinical", "elastic_net"])

@@ -41,11 +41,11 @@ DAMAGES: dict[str, Callable[[Parts], Parts]] = {
     "state is no JSON": lambda parts: {**parts, "learner.json": b"\x80\x04"},
     "state is a list": lambda parts: {**parts, "learner.json": b"[]"},
     "state is a pickle": lambda parts: {**parts, "learner.json": pickle.dumps(Bomb())},
-    "unknown kind": lambda parts: {**parts, "learner.json": b'{"kind": "oracle", "version": 1}'},
+    "unknown kind": lambda parts: {**parts, "learner.json": b'{"kind": "oracle", "version": 2}'},
     "kind is no text": lambda parts: {**parts, "learner.json": b'{"kind": ["oracle"]}'},
     "unknown version": lambda parts: {
         **parts,
-        "learner.json": parts["learner.json"].replace(b'"version": 1', b'"version": 99'),
+        "learner.json": parts["learner.json"].replace(b'"version": 2', b'"version": 99'),
     },
     "state is cut": lambda parts: {**parts, "learner.json": parts["learner.json"][:-9]},
     "no horizons": lambda parts: {
