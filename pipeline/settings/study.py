@@ -80,6 +80,14 @@ class Study(Settings):
             raise ValueError("; ".join(problems))
         return self
 
+    def lead_learner(self, outcome: str) -> str:
+        """Return the learner that an outcome's closer examinations are of: the primary one, else the first that learns."""
+        learners = next(cell.learners for cell in self.cells if cell.outcome == outcome)
+        if self.primary.learner in learners:
+            return self.primary.learner
+        simple = ("base_rate", self.tuning.clinical_reference)
+        return next((name for name in learners if name not in simple), learners[0])
+
     def _stratification_problems(self) -> list[str]:
         if self.stratification is None:
             return []
