@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.evaluation.metrics import Floats
 from features.errors import BadInput
-from models.censoring import inverse_probability_weights
+from models.censoring import attendance_weights, inverse_probability_weights
 
 NOT_RECORDED = "not recorded"
 PLACES = ("country", "centre", "network", "sex", "age_band")
@@ -142,7 +142,8 @@ def evaluated_sample(
 
     Random k-fold evaluates new patients of the same centres: censoring is estimated on all eligible rows.
     Leave-centre-out and leave-country-out evaluate the left-out group: on its rows alone. With `covariates`, columns
-    of `rows`, censoring is estimated within each of their levels.
+    of `rows`, censoring is estimated within each of their levels. A label that is not known, as after a visit that was
+    not attended, has weight 0, and the known ones of its `attendance` stratum in that population weigh the more.
 
     Args:
         rows: schema Rows.
@@ -156,11 +157,13 @@ def evaluated_sample(
     Raises:
         BadInput: a tested prediction is not eligible or not among the rows.
     """
-    eligible = outcomes.filter(pl.col("excluded").is_null()).select("prediction_id", "cause", "time")
+    eligible = outcomes.filter(pl.col("excluded").is_null()).select(
+        "prediction_id", "cause", "time", "attendance", tested=pl.lit(value=True)
+    )
     columns = ["prediction_id", "position", "number", *PLACES]
     known = rows.select(columns).join(eligible, on="prediction_id", how="inner")
     tested = splits.join(known, on="prediction_id", how="left").sort("repeat", "fold", "position", "number")
-    lost = tested["cause"].null_count()
+    lost = tested["tested"].null_count()
     if lost:
         raise BadInput(
             f"The splits of {scheme} test {lost} predictions that are not eligible or not assembled: they are from "
@@ -170,7 +173,7 @@ def evaluated_sample(
         raise BadInput(f"The splits hold no rows of {scheme}: they are from another run. Run dvc repro.")
     tested = tested.with_columns(pl.col(PLACES).cast(pl.String).fill_null(NOT_RECORDED))
     population = ("repeat",) if kind == "stratified_kfold" else ("repeat", "fold")
-    weighted = _with_labels(tested, horizon, (*population, *covariates))
+    weighted = _with_labels(tested.drop("tested"), horizon, population, covariates)
     return Sample(scheme, kind, horizon, weighted, _test_to_train(weighted))
 
 
@@ -196,16 +199,26 @@ def weights_report(sample: Sample, covariates: Sequence[str] = (), smallest_cell
     }
 
 
-def _with_labels(tested: pl.DataFrame, horizon: float, population: tuple[str, ...]) -> pl.DataFrame:
-    cause = tested["cause"].to_numpy().astype(np.int64)
+def _with_labels(
+    tested: pl.DataFrame, horizon: float, population: Sequence[str], covariates: Sequence[str]
+) -> pl.DataFrame:
+    cause = tested["cause"].fill_null(0).to_numpy().astype(np.int64)
     if tested["time"].null_count() == tested.height:
+        # Attendance has covariates of its own, declared with the outcome: they are in the stratum's name.
+        present = tested["cause"].is_not_null().to_numpy()
+        weight = attendance_weights(present, _strata(tested, [*population, "attendance"]))
         label = (cause == 1).astype(np.float64)
-        return tested.with_columns(label=pl.Series(label), weight=pl.lit(1.0))
+        return tested.with_columns(label=pl.Series(label), weight=pl.Series(weight))
     time = tested["time"].to_numpy().astype(np.float64)
-    strata = tested.select(pl.struct(population).rank("dense")).to_series().to_numpy()
+    strata = _strata(tested, [*population, *covariates])
     weight = inverse_probability_weights(time, cause, horizon, strata)
     label = ((cause == 1) & (time <= horizon)).astype(np.float64)
     return tested.with_columns(label=pl.Series(label), weight=pl.Series(weight))
+
+
+def _strata(tested: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
+    ranked = tested.select(pl.struct(columns).rank("dense")).to_series()
+    return ranked.to_numpy().astype(np.int64)
 
 
 def _test_to_train(frame: pl.DataFrame) -> float:
