@@ -5,13 +5,13 @@ from pathlib import Path
 
 import polars as pl
 
-from experiments.compute import Compute
 from experiments.disclosure import smallest_published
 from experiments.stratification.schemas import Profile, Selection, Stability, Strata
 from experiments.stratification.strata import Stratified, not_asked_for, stratify
 from features.schema import ColumnDescriptions, Rows
 from pipeline.errors import BadInput, BadSettings
 from pipeline.files import read_frame, read_table, replaced_folder, write_json, write_table
+from pipeline.settings.compute import compute_of
 from pipeline.settings.experiment import Stratification
 from pipeline.settings.load import load_parameters
 
@@ -39,7 +39,7 @@ def run(assembled: Path, out: Path) -> None:
             stable_from=asked.stable_from,
             smallest_cell=smallest_published(study.disclosure.level, study.disclosure.smallest_cell),
             seed=study.seed,
-            compute=Compute(study.compute.engine, study.compute.workers),
+            compute=compute_of(study),
         )
     _write(found, out)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from experiments.compute import Compute
 from experiments.results import Predictions, Splits, Trials
 from experiments.validation.cell import CellData, Procedure
 from experiments.validation.nested import CellResult, validate_cell
@@ -25,6 +24,7 @@ from pipeline.files import (
     write_json,
     write_table,
 )
+from pipeline.settings.compute import compute_of
 from pipeline.settings.experiment import LearnerSettings
 from pipeline.settings.load import load_parameters
 
@@ -80,7 +80,7 @@ def run(
         signed_off=asked.signed_off,
         journals=place,
         # Without tuning a worker's start would take longer than its fits.
-        compute=Compute(study.compute.engine, study.compute.workers) if LEARNERS[kind_name].space else None,
+        compute=compute_of(study) if LEARNERS[kind_name].space else None,
     )
     write_result(result, out)
     remove_stale_journals(place, result.journals)
