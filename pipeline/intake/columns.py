@@ -25,6 +25,7 @@ class Column:
     range: tuple[float, float] | None = None
 
 
+DAYS = {"days": 1.0, "weeks": 7.0, "months": 30.4375, "years": 365.25}
 ID = {"patient_id": Column(required=True)}
 COLUMNS: dict[str, dict[str, Column]] = {
     "patients": {
@@ -166,6 +167,8 @@ def parse(
         parsed = dates(text, date_format=written if kind == "date" else declared, sentinels=sentinels)
     elif column.kind in ("number", "time"):
         parsed = numbers(text, decimal=decimal, sentinels=sentinels)
+        if column.kind == "time" and time == "days":
+            parsed.values = parsed.values * DAYS[wanted.unit]
     else:
         codes = None if wanted.constant is not None and name is None else wanted.codes
         parsed = texts(text, codes=codes, sentinels=sentinels)

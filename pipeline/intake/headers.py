@@ -52,7 +52,8 @@ def map_columns(loaded: Loaded, ledger: Ledger) -> Mapped | None:
         found = _find(loaded, canonical, measured.from_ or canonical, measured.aliases, ledger)
         complete &= found is not None
         variables[canonical] = (found or "", measured)
-    used = {name for name, _ in (*columns.values(), *variables.values()) if name} | {source.first_by}
+    used = {name for name, _ in (*columns.values(), *variables.values()) if name}
+    used |= {source.first_by or "", *source.where}
     named = [name for name in header if name not in source.ignore]
     _report_left(loaded, [name for name in named if name not in used], complete, ledger)
     _refuse_identifying_values(loaded, named, columns, ledger)

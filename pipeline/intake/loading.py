@@ -1,7 +1,7 @@
 """A source's rows as columns of text, whatever the file format."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -9,7 +9,8 @@ import polars as pl
 from pipeline.intake.containers import Folder, Unusable
 from pipeline.intake.ledger import ROW, Ledger
 from pipeline.intake.text import LONGEST_CELL, MOST_COLUMNS, TextRows, header_only, read_text
-from pipeline.settings.cohort import Source
+from pipeline.intake.values import clean, numbers
+from pipeline.settings.cohort import Range, Source
 
 Typed = Literal["text", "number", "date", "boolean"]
 
@@ -54,7 +55,41 @@ def load(source: Source, folder: Folder, ledger: Ledger) -> Loaded | None:
         ledger.refuse(source.path, problem.rule, problem.action, rows=rows_at)
         return None
     ledger.open_account(source.name, source.path, source.table, loaded.frame.height + blank, blank)
-    return loaded
+    return _selected(loaded, ledger)
+
+
+def _selected(loaded: Loaded, ledger: Ledger) -> Loaded | None:
+    """Keep the rows that `where` asks for; the others are counted in the account."""
+    source, chosen = loaded.source, pl.Series([True]).new_from_index(0, loaded.frame.height)
+    for name, wanted in source.where.items():
+        if name not in loaded.header:
+            ledger.refuse(
+                source.path,
+                f"source {source.name}: the column {name!r} of where is not in the header",
+                "Name a column of the file",
+            )
+            return None
+        text = clean(loaded.frame.get_column(name), source.missing)
+        if isinstance(wanted, Range):
+            found = numbers(text, decimal="." if name in loaded.typed else source.dialect.decimal).values
+            fits = pl.Series(name, [True]).new_from_index(0, len(found)) & found.is_not_null()
+            fits &= True if wanted.lower is None else found >= wanted.lower
+            fits &= True if wanted.upper is None else found <= wanted.upper
+        else:
+            fits = text.is_in(list(wanted))
+        chosen &= fits.fill_null(value=False)
+    left_out = int((~chosen).sum())
+    if not left_out:
+        return loaded
+    if left_out == loaded.frame.height and not source.may_be_empty:
+        ledger.refuse(
+            source.path,
+            f"source {source.name}: no row has the values that where asks for",
+            "Check where, or declare may_be_empty: true",
+        )
+        return None
+    ledger.accounts[source.name].left_out["not selected by where"] = left_out
+    return replace(loaded, frame=loaded.frame.filter(chosen))
 
 
 def _text(source: Source, content: bytes, ledger: Ledger) -> TextRows:

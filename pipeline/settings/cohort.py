@@ -32,6 +32,14 @@ class ColumnSource(Settings):
         None  # theirs -> ours; a value not listed is quarantined
     )
     date_format: str | None = None
+    unit: Literal["days", "weeks", "months", "years"] = "days"  # of times in a cohort that counts days
+
+
+class Range(Settings):
+    """Numbers from lower to upper, both included."""
+
+    lower: float | None = None
+    upper: float | None = None
 
 
 class VariableSource(Settings):
@@ -67,6 +75,9 @@ class Source(Settings):
     first_by: str | None = (
         None  # patients: of several rows per patient take the one with the lowest number here
     )
+    where: dict[
+        str, tuple[str, ...] | Range
+    ] = {}  # only rows with these values in their columns; the others are counted and left out
 
     def column(self, canonical: str) -> ColumnSource | None:
         """Return the declared source of a canonical column, short form expanded."""
