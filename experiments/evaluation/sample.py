@@ -1,16 +1,17 @@
 """The evaluated rows of one validation scheme: who was tested in which fold, what happened, and with what weight."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from experiments.evaluation.follow_up import FollowUp
 from experiments.evaluation.metrics import Floats
+from experiments.evaluation.weighting import tested_to_trained, with_labels
 from features.errors import BadInput
-from models.censoring import attendance_weights, inverse_probability_weights
 
 NOT_RECORDED = "not recorded"
 PLACES = ("country", "centre", "network", "sex", "age_band")
@@ -27,6 +28,7 @@ class Part:
         weight: shape (n,), inverse probability of being uncensored; 0 where the label is unknown.
         patient: shape (n,), the patient's position.
         places: country, centre, network, sex and age band of each row, shape (n,) each.
+        follow_up: times, causes and the risks at every horizon, for measures of time; None for a label.
     """
 
     repeat: int
@@ -37,12 +39,18 @@ class Part:
     weight: Floats
     patient: NDArray[np.int64]
     places: dict[str, NDArray[np.str_]]
+    follow_up: FollowUp | None = None
 
     def take(self, rows: NDArray[np.bool_]) -> "Part":
         """Return some rows of the part."""
         places = {name: values[rows] for name, values in self.places.items()}
         arrays = (self.label[rows], self.risk[rows], self.weight[rows], self.patient[rows])
-        return Part(self.repeat, self.fold, self.group, *arrays, places)
+        follow_up = None if self.follow_up is None else self.follow_up.take(rows)
+        return Part(self.repeat, self.fold, self.group, *arrays, places, follow_up)
+
+    def per_patient(self) -> "Part":
+        """Return the part with each weight divided by the patient's number of rows: patients count equally."""
+        return replace(self, weight=self.weight / np.bincount(self.patient)[self.patient])
 
     @property
     def events(self) -> int:
@@ -99,6 +107,7 @@ class Sample:
         horizon: days; 0 for a label.
         frame: one row per repeat and tested prediction, sorted by repeat, fold, position, number.
         test_to_train: rows tested over rows trained on, mean over folds.
+        follow_up: of the rows of `frame`, without risks; None for a label.
     """
 
     scheme: str
@@ -106,9 +115,15 @@ class Sample:
     horizon: float
     frame: pl.DataFrame
     test_to_train: float
+    follow_up: FollowUp | None = None
 
-    def parts(self, risk: Floats) -> list[Part]:
-        """Return each outer fold's rows with the risks, shape (rows of `frame`,), of one learner."""
+    def parts(self, risk: Floats, risks: Floats | None = None) -> list[Part]:
+        """Return each outer fold's rows with one learner's risks.
+
+        Args:
+            risk: at the sample's horizon, shape (rows of `frame`,).
+            risks: at each horizon of `follow_up`, shape (rows of `frame`, horizons), for integrated measures.
+        """
         keys = self.frame.select("repeat", "fold", "group").unique(maintain_order=True)
         repeat, fold = self.frame["repeat"].to_numpy(), self.frame["fold"].to_numpy()
         whole = Part(
@@ -120,12 +135,12 @@ class Sample:
             self.frame["weight"].to_numpy(),
             self.frame["position"].to_numpy(),
             {name: self.frame[name].to_numpy().astype(np.str_) for name in PLACES},
+            None if self.follow_up is None else self.follow_up.predicted(risks),
         )
-        parts = []
-        for r, f, group in keys.iter_rows():
-            part = whole.take((repeat == r) & (fold == f))
-            parts.append(Part(r, f, group, part.label, part.risk, part.weight, part.patient, part.places))
-        return parts
+        return [
+            replace(whole.take((repeat == r) & (fold == f)), repeat=r, fold=f, group=group)
+            for r, f, group in keys.iter_rows()
+        ]
 
 
 def evaluated_sample(
@@ -136,12 +151,13 @@ def evaluated_sample(
     scheme: str,
     kind: str,
     horizon: float,
+    horizons: Sequence[float] = (),
     covariates: Sequence[str] = (),
 ) -> Sample:
     """Return what a scheme evaluates, with weights estimated in the evaluated population.
 
     Random k-fold evaluates new patients of the same centres: censoring is estimated on all eligible rows.
-    Leave-centre-out and leave-country-out evaluate the left-out group: on its rows alone. With `covariates`, columns
+    Every other scheme evaluates what it left out: on each left-out group's rows alone. With `covariates`, columns
     of `rows`, censoring is estimated within each of their levels. A label that is not known, as after a visit that was
     not attended, has weight 0, and the known ones of its `attendance` stratum in that population weigh the more.
 
@@ -150,8 +166,9 @@ def evaluated_sample(
         outcomes: schema Outcomes.
         splits: schema Splits, this scheme's rows.
         scheme: the scheme's name.
-        kind: stratified_kfold, leave_centre_out or leave_country_out.
+        kind: stratified_kfold, leave_centre_out, leave_country_out or temporal.
         horizon: days; 0 for a label.
+        horizons: every horizon of the outcome, for what is integrated up to this one.
         covariates: columns that censoring may depend on.
 
     Raises:
@@ -173,8 +190,8 @@ def evaluated_sample(
         raise BadInput(f"The splits hold no rows of {scheme}: they are from another run. Run dvc repro.")
     tested = tested.with_columns(pl.col(PLACES).cast(pl.String).fill_null(NOT_RECORDED))
     population = ("repeat",) if kind == "stratified_kfold" else ("repeat", "fold")
-    weighted = _with_labels(tested.drop("tested"), horizon, population, covariates)
-    return Sample(scheme, kind, horizon, weighted, _test_to_train(weighted))
+    weighted, follow_up = with_labels(tested.drop("tested"), horizon, horizons, population, covariates)
+    return Sample(scheme, kind, horizon, weighted, tested_to_trained(weighted), follow_up)
 
 
 def weights_report(sample: Sample, covariates: Sequence[str] = (), smallest_cell: int = 0) -> dict[str, Any]:
@@ -197,32 +214,3 @@ def weights_report(sample: Sample, covariates: Sequence[str] = (), smallest_cell
         "n": len(weight),
         "unknown_status_share": float((weight == 0).mean()) if shown else None,
     }
-
-
-def _with_labels(
-    tested: pl.DataFrame, horizon: float, population: Sequence[str], covariates: Sequence[str]
-) -> pl.DataFrame:
-    cause = tested["cause"].fill_null(0).to_numpy().astype(np.int64)
-    if tested["time"].null_count() == tested.height:
-        # Attendance has covariates of its own, declared with the outcome: they are in the stratum's name.
-        present = tested["cause"].is_not_null().to_numpy()
-        weight = attendance_weights(present, _strata(tested, [*population, "attendance"]))
-        label = (cause == 1).astype(np.float64)
-        return tested.with_columns(label=pl.Series(label), weight=pl.Series(weight))
-    time = tested["time"].to_numpy().astype(np.float64)
-    strata = _strata(tested, [*population, *covariates])
-    weight = inverse_probability_weights(time, cause, horizon, strata)
-    label = ((cause == 1) & (time <= horizon)).astype(np.float64)
-    return tested.with_columns(label=pl.Series(label), weight=pl.Series(weight))
-
-
-def _strata(tested: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
-    ranked = tested.select(pl.struct(columns).rank("dense")).to_series()
-    return ranked.to_numpy().astype(np.int64)
-
-
-def _test_to_train(frame: pl.DataFrame) -> float:
-    sizes = frame.group_by("repeat", "fold", maintain_order=True).len()["len"].to_numpy().astype(np.float64)
-    everybody = frame.height / frame["repeat"].n_unique()
-    rest = np.maximum(everybody - sizes, 1.0)
-    return float((sizes / rest).mean())
