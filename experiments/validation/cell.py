@@ -1,7 +1,7 @@
 """The values of nested validation: a cell's rows, its folds, what is done in each and what comes out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from experiments.seeds import seed_for
 from experiments.validation.draws import UNKNOWN, Status
 from experiments.validation.tuning import TrialRecord
+from features.prediction_times import END_OF_DAY
 from models.contract import Learner, LearnerKind
 from models.storage import fingerprint
 from models.target import Target
@@ -37,6 +38,20 @@ class CellData:
         """Return some rows by position, in that order."""
         return CellData(rows=self.rows[index], X=self.X[index], target=self.target.rows(index))
 
+    def as_of(self, cut: float) -> "CellData":
+        """Return what was known before the day `cut`: later events are censored there, later labels are unknown.
+
+        `cut` is in days since 1970-01-01, as `time` of the rows. A label seen at a visit is known from that visit on.
+        """
+        limit = cut - END_OF_DAY - self.rows["time"].to_numpy().astype(np.float64)
+        if self.target.time is not None:
+            return replace(self, target=self.target.censored_at(limit))
+        seen_after = np.zeros(len(limit))
+        if "upper" in self.rows.columns:
+            seen_after = self.rows["upper"].fill_null(0.0).to_numpy().astype(np.float64)
+        known = self.target.seen() & (seen_after <= limit)
+        return replace(self, target=replace(self.target, known=known))
+
     def status(self) -> Status:
         """Return what is known at the main horizon."""
         cause = np.where(self.target.seen(), self.target.cause, UNKNOWN)
@@ -49,6 +64,8 @@ class Fold:
 
     Attributes:
         whole: columns that no part of the fold may cut, in outer and inner folds: centre, country.
+        cut: the day before which all that is trained on was known, in days since 1970-01-01; None: no such day.
+        unused: positions of rows that are neither tested nor trained on: predicted at or after the cut.
     """
 
     scheme: str
@@ -56,6 +73,8 @@ class Fold:
     fold: int
     test: Integers
     whole: tuple[str, ...] = ()
+    cut: float | None = None
+    unused: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def name(self) -> str:
@@ -63,8 +82,14 @@ class Fold:
         return f"{self.scheme}_{self.repeat}_{self.fold}"
 
     def train(self, rows: int) -> Integers:
-        """Return the positions of all other rows."""
-        return np.setdiff1d(np.arange(rows, dtype=np.int64), self.test)
+        """Return the positions of all other rows that were there before the cut."""
+        rest = np.setdiff1d(np.arange(rows, dtype=np.int64), self.test)
+        return np.setdiff1d(rest, self.unused)
+
+    def training_part(self, data: CellData) -> CellData:
+        """Return the training rows with what was known of them before the cut."""
+        part = data.take(self.train(data.rows.height))
+        return part if self.cut is None else part.as_of(self.cut)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ REFIT = "scrambled test rows leave the fitted model unchanged"
 TUNING = "scrambled test rows leave the tuning unchanged"
 ALONE = "a row's prediction does not depend on the other test rows"
 TRANSFORM = "the outcome enters no transform"
+FUTURE = "what happened after the cut leaves the fitted model unchanged"
 
 
 class Fit(Protocol):
@@ -62,7 +63,7 @@ def prove(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -
         fit: the procedure, run again on altered rows.
         seed: of the alterations.
     """
-    scrambled = scramble(data, fold.test, seed_for(seed, "scramble", fold.name))
+    scrambled = scramble(data, np.union1d(fold.test, fold.unused), seed_for(seed, "scramble", fold.name))
     # Where no trials are on record the parameters too must come out again: nothing else shows how they were chosen.
     again = fit(scrambled, fold, parameters=fitted.parameters) if fitted.records else fit(scrambled, fold)
     findings = [
@@ -76,6 +77,9 @@ def prove(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -
         _alone(data, fold, fitted),
         _transform(data, fold, fitted, fit, seed_for(seed, "permute", fold.name)),
     ]
+    if fold.cut is not None:
+        scrambled = scramble_after(scrambled, fold.cut, seed_for(seed, "scramble later", fold.name))
+        findings.insert(2, _future(scrambled, fold, fitted, fit))
     if fitted.records:
         findings.insert(2, _tuning(scrambled, fold, fitted, fit))
     return findings
@@ -120,6 +124,29 @@ def scramble(data: CellData, index: Integers, seed: int) -> CellData:
         time[index] = generator.uniform(0, 2 * max(data.target.horizons), len(index))
     target = replace(data.target, cause=cause, time=time)
     return CellData(rows=data.rows, X=pl.DataFrame(columns), target=target)
+
+
+def scramble_after(data: CellData, cut: float, seed: int) -> CellData:
+    """Return the data with all that was not known before the day `cut` replaced by noise, of every row.
+
+    A time that was not over by then becomes another one beyond the cut, of any cause; a label not seen by then another
+    label, known or not.
+    """
+    generator = np.random.default_rng(seed)
+    before, target = data.as_of(cut).target, data.target
+    cause = generator.integers(0, target.causes + 1, len(target))
+    if target.time is None or before.time is None:
+        later = target.seen() & ~before.seen()
+        known = np.where(later, generator.random(len(target)) < 0.5, target.seen())
+        return replace(data, target=replace(target, cause=np.where(later, cause, target.cause), known=known))
+    later = target.time > before.time
+    time = before.time + generator.uniform(0.5, 2 * max(target.horizons), len(target))
+    changed = replace(
+        target,
+        cause=np.where(later, cause, target.cause),
+        time=np.where(later, time, target.time),
+    )
+    return replace(data, target=changed)
 
 
 def permute_outcomes(data: CellData, index: Integers, seed: int) -> CellData:
@@ -185,6 +212,12 @@ def _tuning(scrambled: CellData, fold: Fold, fitted: FittedFold, fit: Fit) -> Fi
     return Finding(TUNING, same and best, detail, fold.name)
 
 
+def _future(later: CellData, fold: Fold, fitted: FittedFold, fit: Fit) -> Finding:
+    again = fit(later, fold, parameters=fitted.parameters)
+    detail = "outcomes of all rows not known before the cut replaced by noise, model refitted, all its files compared"
+    return Finding(FUTURE, again.fingerprint == fitted.fingerprint, detail, fold.name)
+
+
 def _alone(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
     together = fitted.predict(data.X[fold.test])
     picked = np.unique(np.linspace(0, len(fold.test) - 1, ROWS_ALONE).astype(np.int64))
@@ -200,8 +233,10 @@ def _transform(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: i
     before = preprocessing_state(fitted.parts)
     if before == "{}":
         return Finding(TRANSFORM, True, "the learner transforms no predictor", fold.name)
-    permuted = permute_outcomes(data, fitted.train, seed)
-    after = preprocessing_state(fit(permuted, fold, parameters=fitted.parameters).parts)
+    # Outcomes are exchanged as they were known before the cut, and not cut again: who counts stays the same.
+    known = data if fold.cut is None else data.as_of(fold.cut)
+    permuted = permute_outcomes(known, fitted.train, seed)
+    after = preprocessing_state(fit(permuted, replace(fold, cut=None), parameters=fitted.parameters).parts)
     detail = "outcomes of the training rows exchanged among them, fitted preprocessing compared"
     return Finding(TRANSFORM, before == after, detail, fold.name)
 

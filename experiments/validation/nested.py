@@ -23,6 +23,7 @@ from experiments.validation.certificate import (
 from experiments.validation.planted import catch_planted
 from experiments.validation.procedure import fit_fold
 from experiments.validation.proxies import refuse_proxies
+from experiments.validation.temporal import cut_of_fold
 from experiments.validation.tuning import chosen
 from features.errors import BadInput
 
@@ -31,6 +32,7 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
     "stratified_kfold": (),
     "leave_centre_out": ("centre",),
     "leave_country_out": ("country", "centre"),
+    "temporal": (),
 }
 
 
@@ -88,6 +90,7 @@ def validate_cell(
     kinds: Mapping[str, str],
     procedure: Procedure,
     *,
+    cuts: Mapping[str, float] | None = None,
     whole_in_final: bool = False,
     signed_off: Sequence[str] = (),
     journals: Path | None = None,
@@ -102,6 +105,7 @@ def validate_cell(
         splits: results.Splits of the cell's schemes.
         kinds: each scheme's kind.
         procedure: what is done in each training set.
+        cuts: the day of each temporal scheme before which all that is trained on was known.
         whole_in_final: the final model's inner folds keep centres whole, for an estimand about new centres.
         signed_off: predictors that look like the outcome and were judged not to be.
         journals: folder of the tuning journals, outside every stage's outputs.
@@ -112,7 +116,7 @@ def validate_cell(
         BadTarget: no model can be fitted in some fold.
     """
     refuse_proxies(data.X, data.target, data.rows["position"].to_numpy(), signed_off, procedure.names[0])
-    folds = [*outer_folds(data.rows, splits, kinds), _final_fold(whole_in_final)]
+    folds = [*outer_folds(data.rows, splits, kinds, cuts), _final_fold(whole_in_final)]
     firsts = {fold.scheme: fold.name for fold in reversed(folds) if fold.scheme != FINAL}
     tasks = [
         _Task(data, fold, procedure, journals, fold.name in firsts.values(), number == 0)
@@ -132,26 +136,28 @@ def validate_cell(
     )
 
 
-def outer_folds(rows: pl.DataFrame, splits: pl.DataFrame, kinds: Mapping[str, str]) -> list[Fold]:
-    """Return the outer folds of a splits frame as positions in `rows`."""
+def outer_folds(
+    rows: pl.DataFrame,
+    splits: pl.DataFrame,
+    kinds: Mapping[str, str],
+    cuts: Mapping[str, float] | None = None,
+) -> list[Fold]:
+    """Return the outer folds of a splits frame as positions in `rows`; `cuts` holds the day of temporal schemes."""
     placed = splits.join(rows.select("prediction_id").with_row_index("place"), on="prediction_id", how="left")
     lost = placed["place"].null_count()
     if lost:
         raise BadInput(
             f"{lost} split predictions are not among the assembled rows. Run dvc repro from splits."
         )
-    return [
-        Fold(
-            scheme=str(key[0]),
-            repeat=int(key[1]),
-            fold=int(key[2]),
-            test=np.sort(part["place"].to_numpy().astype(np.int64)),
-            whole=WHOLE[kinds[str(key[0])]],
-        )
-        for key, part in placed.sort(["scheme", "repeat", "fold", "place"]).group_by(
-            ["scheme", "repeat", "fold"], maintain_order=True
-        )
-    ]
+    folds = []
+    for (scheme, repeat, fold), part in placed.sort(["scheme", "repeat", "fold", "place"]).group_by(
+        ["scheme", "repeat", "fold"], maintain_order=True
+    ):
+        name, test = str(scheme), np.sort(part["place"].to_numpy().astype(np.int64))
+        cut, unused = cut_of_fold(rows, test, name, kinds, cuts or {})
+        whole = WHOLE[kinds[name]]
+        folds.append(Fold(name, int(str(repeat)), int(str(fold)), test, whole=whole, cut=cut, unused=unused))
+    return folds
 
 
 def _final_fold(whole: bool) -> Fold:

@@ -37,7 +37,7 @@ def fit_fold(
         journals: folder of the tuning journals; None keeps trials in memory.
     """
     train = fold.train(data.rows.height)
-    part = data.take(train)
+    part = fold.training_part(data)
     records: list[TrialRecord] = []
     inner = np.empty(0, dtype=np.int64)
     inner_whole: tuple[str, ...] = ()

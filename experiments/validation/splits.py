@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -19,10 +20,11 @@ from experiments.validation.draws import (
     patient_table,
     pool_small,
 )
+from experiments.validation.temporal import cut_day, day_name, status_before, tested_patients
 from features.errors import BadInput
 
 FEWEST_EVENTS = 11  # patients; below it no fold can be judged, and counts would have to be suppressed
-SchemeKind = Literal["stratified_kfold", "leave_centre_out", "leave_country_out"]
+SchemeKind = Literal["stratified_kfold", "leave_centre_out", "leave_country_out", "temporal"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,20 @@ class SplitScheme:
     """How outer folds are drawn.
 
     Attributes:
-        kind: repeated k-fold by patient, one centre (or group of centres) out, or one country out.
+        kind: repeated k-fold by patient, one centre (or group of centres) out, one country out, or later patients.
         folds: of k-fold.
         repeats: of k-fold, each drawn anew.
         groups: of leave-centre-out; None leaves out each centre alone.
+        start: of temporal, the day from which patients are tested.
+        latest: of temporal without a start, the share of patients tested.
     """
 
     kind: SchemeKind
     folds: int = 5
     repeats: int = 1
     groups: int | None = None
+    start: date | None = None
+    latest: float | None = None
 
 
 def make_splits(
@@ -63,7 +69,8 @@ def make_splits(
         horizon: days; None for a label.
 
     Returns:
-        The frame of results.Splits, and one entry per fold with the counts of its training and test rows.
+        The frame of results.Splits, and one entry per fold with the counts of its training and test rows; that of a
+        temporal scheme has its `cut`, and its training rows and events are those known before it.
 
     Raises:
         BadInput: too few patients, events, centres or countries, or a fold with a single class.
@@ -73,9 +80,16 @@ def make_splits(
     _require_enough(patients)
     frames, folds = [], []
     for name in sorted(schemes):
-        for repeat, fold, group, chosen in _draw(name, schemes[name], patients, seed):
+        cut, before = _cut(name, schemes[name], eligible, horizon)
+        drawn = _draw(name, schemes[name], patients, seed) if cut is None else _later(eligible, cut)
+        for repeat, fold, group, chosen in drawn:
             test = eligible["position"].is_in(chosen).to_numpy()
-            entry = _count(eligible, status, test)
+            train = ~test if cut is None else ~test & (eligible["time"] < cut).to_numpy()
+            known = status if before is None else before
+            _require_two_classes(name, group, "test", status, test)
+            _require_two_classes(name, group, "training", known, train)
+            entry = _count(eligible, {"train": (known, train), "test": (status, test)})
+            entry |= {} if cut is None else {"cut": cut}
             folds.append(
                 {"scheme": name, "kind": schemes[name].kind, "repeat": repeat, "fold": fold, "group": group}
                 | entry
@@ -97,7 +111,7 @@ def eligible_rows(
 ) -> tuple[pl.DataFrame, Status]:
     """Return the eligible rows with their `time_to_event` and `cause`, in canonical order, and their status."""
     kept = outcomes.filter(pl.col("excluded").is_null()).select(
-        "prediction_id", pl.col("time").alias("time_to_event"), "cause", "attendance"
+        "prediction_id", pl.col("time").alias("time_to_event"), "cause", "upper", "attendance"
     )
     joined = rows.join(kept, on="prediction_id", how="inner", validate="1:1").sort(
         ["index_rule", "position", "number"]
@@ -116,18 +130,26 @@ def eligible_rows(
 Drawn = tuple[int, int, str, Sequence[int]]  # repeat, fold, group, positions of the patients tested
 
 
+def _cut(
+    name: str, scheme: SplitScheme, eligible: pl.DataFrame, horizon: float | None
+) -> tuple[float | None, Status | None]:
+    """Return the day of a temporal scheme and what was known before it."""
+    if scheme.kind != "temporal":
+        return None, None
+    cut = cut_day(name, scheme.start, scheme.latest, eligible)
+    return cut, status_before(eligible, cut, horizon)
+
+
 def _draw(name: str, scheme: SplitScheme, patients: pl.DataFrame, seed: int) -> list[Drawn]:
     if scheme.kind == "stratified_kfold":
-        drawn = _kfold(name, scheme, patients, seed)
-    elif scheme.kind == "leave_centre_out":
-        drawn = _centres(name, scheme.groups, patients)
-    else:
-        drawn = _countries(name, patients)
-    for _, _, group, chosen in drawn:
-        tested = patients["position"].is_in(chosen)
-        _require_two_classes(name, group, "test", patients.filter(tested))
-        _require_two_classes(name, group, "training", patients.filter(~tested))
-    return drawn
+        return _kfold(name, scheme, patients, seed)
+    if scheme.kind == "leave_centre_out":
+        return _centres(name, scheme.groups, patients)
+    return _countries(name, patients)
+
+
+def _later(eligible: pl.DataFrame, cut: float) -> list[Drawn]:
+    return [(0, 0, f"from {day_name(cut)}", tested_patients(eligible, cut))]
 
 
 def _kfold(name: str, scheme: SplitScheme, patients: pl.DataFrame, seed: int) -> list[Drawn]:
@@ -195,10 +217,10 @@ def _title(kind: str, names: Sequence[str]) -> str:
     )
 
 
-def _count(eligible: pl.DataFrame, status: Status, test: NDArray[np.bool_]) -> dict[str, int]:
+def _count(eligible: pl.DataFrame, parts: Mapping[str, tuple[Status, NDArray[np.bool_]]]) -> dict[str, Any]:
     position = eligible["position"].to_numpy()
-    counts: dict[str, int] = {}
-    for part, chosen in (("train", ~test), ("test", test)):
+    counts: dict[str, Any] = {}
+    for part, (status, chosen) in parts.items():
         counts[part] = int(chosen.sum())
         counts[f"{part}_events"] = int((status.event & chosen).sum())
         counts[f"{part}_patients"] = len(np.unique(position[chosen]))
@@ -215,10 +237,10 @@ def _require_enough(patients: pl.DataFrame) -> None:
             )
 
 
-def _require_two_classes(name: str, group: str, part: str, patients: pl.DataFrame) -> None:
-    events, nones = int(patients["events"].sum()), int(patients["nones"].sum())
+def _require_two_classes(name: str, group: str, part: str, status: Status, chosen: NDArray[np.bool_]) -> None:
+    events, nones = int(status.event[chosen].sum()), int(status.none[chosen].sum())
     if events == 0 or nones == 0:
         raise BadInput(
             f"validation.{name}: the {part} rows of {group} have {events} events and {nones} known non-events; both "
-            "are needed. Use fewer folds or groups, or drop this scheme."
+            "are needed. Use fewer folds or groups, another day, or drop this scheme."
         )

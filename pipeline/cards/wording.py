@@ -13,6 +13,7 @@ SCHEMES = {
     "stratified_kfold": "new patients of the same centres (random k-fold)",
     "leave_centre_out": "new centres (leave centres out)",
     "leave_country_out": "a new country (leave the country out)",
+    "temporal": "later patients (trained on what was known before a day)",
 }
 INTERVALS = {
     "none": "no interval",

@@ -1,8 +1,9 @@
 """Validation schemes, learners, cells, strata and what is reported."""
 
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings.base import Name, Settings
 
@@ -28,7 +29,23 @@ class LeaveCountryOut(Settings):
     kind: Literal["leave_country_out"]
 
 
-Scheme = Annotated[StratifiedKFold | LeaveCentreOut | LeaveCountryOut, Field(discriminator="kind")]
+class Temporal(Settings):
+    """Train on what was known before a day, test the patients whose first prediction is made from that day on."""
+
+    kind: Literal["temporal"]
+    start: date | None = Field(default=None, alias="from")
+    latest: float | None = Field(
+        default=None, gt=0, lt=1
+    )  # without a day: this share of the patients, the latest
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.start is None) == (self.latest is None):
+            raise ValueError("a temporal scheme has either from (a day) or latest (a share of the patients)")
+        return self
+
+
+Scheme = Annotated[StratifiedKFold | LeaveCentreOut | LeaveCountryOut | Temporal, Field(discriminator="kind")]
 
 
 class LearnerSettings(Settings):

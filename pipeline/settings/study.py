@@ -75,6 +75,7 @@ class Study(Settings):
             *_unknown("{}.scheme", {"primary": (self.primary.scheme,)}, self.validation),
             *self._stratification_problems(),
             *self._cell_problems(),
+            *self._temporal_problems(),
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -95,6 +96,15 @@ class Study(Settings):
         return [
             *_unknown("{}.index", {"stratification": (chosen.index,)}, self.prediction_times),
             *_unknown("{}.feature_sets", {"stratification": chosen.feature_sets}, self.feature_sets),
+        ]
+
+    def _temporal_problems(self) -> list[str]:
+        """Days since each patient's own baseline, and ranks, do not say who came later."""
+        return [
+            f"validation.{name}: a temporal scheme needs dates, but cohort.time is {self.cohort.time!r}: nobody can say "
+            "who came later; map dates, or drop the scheme"
+            for name, scheme in self.validation.items()
+            if scheme.kind == "temporal" and self.cohort.time != "date"
         ]
 
     def _cell_problems(self) -> list[str]:

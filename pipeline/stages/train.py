@@ -11,6 +11,7 @@ from experiments.results import Predictions, Splits, Trials
 from experiments.validation.cell import CellData, Procedure
 from experiments.validation.nested import CellResult, validate_cell
 from experiments.validation.splits import eligible_rows
+from experiments.validation.temporal import cuts_of
 from features.errors import BadInput
 from features.schema import ColumnDescriptions, Outcomes, Rows
 from models.registry import LEARNERS
@@ -61,10 +62,11 @@ def run(
     frame = read_table(splits / "splits.parquet", Splits).filter(pl.col("scheme").is_in(schemes))
     kind_name = settings.kind or learner
     place = journals / outcome / learner
+    folds = read_json(splits / "folds.json")
     result = validate_cell(
         data,
         frame,
-        {entry["scheme"]: entry["kind"] for entry in read_json(splits / "folds.json")},
+        {entry["scheme"]: entry["kind"] for entry in folds},
         Procedure(
             kind=LEARNERS[kind_name],
             kind_name=kind_name,
@@ -76,6 +78,7 @@ def run(
             names=(outcome, learner),
             modalities=dict(columns.select("column", "feature_set").iter_rows()),
         ),
+        cuts=cuts_of(folds),
         whole_in_final=asked.estimand.target != "new patients of the same centres",
         signed_off=asked.signed_off,
         journals=place,
