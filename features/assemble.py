@@ -17,6 +17,8 @@ AGE_BANDS = (
     (65.0, "50-64"),
     (float("inf"), "65 and over"),
 )
+# Upper limits, inclusive, in years: compulsory schooling, upper secondary school, and what comes after.
+EDUCATION_BANDS = ((9.0, "9 years or less"), (12.0, "10-12 years"), (float("inf"), "more than 12 years"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def assemble(
     """Join feature sets (name -> frame, descriptions) over the prediction times.
 
     The age band is the cohort's own; else it follows from the age at baseline or, where times are dates, from the year
-    of birth.
+    of birth. The band of education follows from its years.
 
     Raises:
         BadInput: a column stands in two sets, is not described, or a set has other predictions.
@@ -72,7 +74,12 @@ def _rows(order: pl.DataFrame, patients: pl.DataFrame, time: TimeKind) -> pl.Dat
     band = pl.lit(None, dtype=pl.String)
     for limit, words in reversed(AGE_BANDS):
         band = pl.when(pl.col("age") < limit).then(pl.lit(words)).otherwise(band)
-    joined = joined.with_columns(pl.coalesce("age_band", band).alias("age_band"))
+    school = pl.lit(None, dtype=pl.String)
+    for limit, words in reversed(EDUCATION_BANDS):
+        school = pl.when(pl.col("education_years") <= limit).then(pl.lit(words)).otherwise(school)
+    joined = joined.with_columns(
+        pl.coalesce("age_band", band).alias("age_band"), school.alias("education")
+    )
     return Rows.validate(joined.select(Rows.column_names()), cast=True)
 
 

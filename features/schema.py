@@ -161,6 +161,7 @@ class Rows(dy.Schema):
     network = dy.String(nullable=True)
     sex = dy.Enum(SEXES, nullable=True)
     age_band = dy.String(nullable=True)
+    education = dy.String(nullable=True)  # band of years of education
 
 
 TABLES: dict[str, type[dy.Schema]] = {

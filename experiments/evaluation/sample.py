@@ -14,7 +14,7 @@ from experiments.evaluation.weighting import tested_to_trained, with_labels
 from features.errors import BadInput
 
 NOT_RECORDED = "not recorded"
-PLACES = ("country", "centre", "network", "sex", "age_band")
+PLACES = ("country", "centre", "network", "sex", "age_band", "education")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Part:
         risk: shape (n,).
         weight: shape (n,), inverse probability of being uncensored; 0 where the label is unknown.
         patient: shape (n,), the patient's position.
-        places: country, centre, network, sex and age band of each row, shape (n,) each.
+        places: country, centre, network, sex, age band and education of each row, shape (n,) each.
         follow_up: times, causes and the risks at every horizon, for measures of time; None for a label.
     """
 

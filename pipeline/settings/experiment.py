@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from pipeline.settings.base import Name, Settings
 
@@ -92,6 +92,21 @@ class Stratification(Settings):
     most_strata: int = Field(default=6, ge=1, le=20)
     bootstraps: int = Field(default=50, ge=10)
     stable_from: float = Field(default=0.75, gt=0, le=1)  # Hennig 2007: mean Jaccard of a stable cluster
+
+
+class Examination(Settings):
+    """What stage examine tries out on the lead learner's out-of-fold predictions of each outcome."""
+
+    # Multipliers of the hazard of the event after censoring; 1 is the assumption that everything else makes.
+    hazard_after_censoring: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0)
+    tipping_up_to: float = Field(default=8.0, gt=1, le=100)  # and down to its inverse
+    censor_at_treatment: bool = True  # at the outcome's `treatments`
+    first_only: bool = True  # each patient's first prediction alone, and each patient counted once
+    complete_cases: bool = True  # without the weights for visits that were not attended
+    local_patients: tuple[Annotated[int, Field(ge=0)], ...] = (0, 10, 20, 50, 100, 200, 500)
+    local_draws: int = Field(default=50, ge=10, le=1000)  # of local patients, in each centre
+    set_levels: tuple[Annotated[float, Field(gt=0.5, lt=1)], ...] = (0.9, 0.8)  # of the label sets
+    abstain_within: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1)  # of the mid-threshold, in risk
 
 
 class Disclosure(Settings):

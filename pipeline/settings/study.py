@@ -10,6 +10,7 @@ from pipeline.settings.experiment import (
     CellSettings,
     Compute,
     Disclosure,
+    Examination,
     LearnerSettings,
     Primary,
     Scheme,
@@ -17,6 +18,8 @@ from pipeline.settings.experiment import (
     Tuning,
 )
 from pipeline.settings.outcome import Outcome, PredictionTime
+
+Place = Literal["sex", "age_band", "education", "network", "country", "centre"]
 
 
 class Consent(Settings):
@@ -49,9 +52,10 @@ class Study(Settings):
     primary: Primary
     tuning: Tuning = Tuning()
     stratification: Stratification | None = None
-    subgroups: tuple[Literal["sex", "age_band", "network", "country", "centre"], ...] = ()
+    subgroups: tuple[Place, ...] = ()
     # What being lost to follow-up may depend on: weights of the evaluation are estimated within each of its groups.
-    censoring_covariates: tuple[Literal["sex", "age_band", "network", "country", "centre"], ...] = ()
+    censoring_covariates: tuple[Place, ...] = ()
+    examination: Examination = Examination()
     intended_use: Text = "research only: not for decisions about a patient"
     limits: tuple[Text, ...] = ()
     compute: Compute = Compute()

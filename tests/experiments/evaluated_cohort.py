@@ -39,6 +39,7 @@ def cohort(patients: int = 600, seed: int = 0, censored: bool = True, repeats: i
             ),
             "sex": generator.choice(["female", "male"], patients),
             "age_band": "18-34",
+            "education": "10-12 years",
         }
     )
     outcomes = whole_outcomes(

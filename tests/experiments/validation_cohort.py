@@ -44,6 +44,7 @@ def frames(
             "network": pl.Series([None] * len(position), dtype=pl.String),
             "sex": pl.Series([None] * len(position), dtype=pl.String),
             "age_band": pl.Series([None] * len(position), dtype=pl.String),
+            "education": pl.Series([None] * len(position), dtype=pl.String),
             "a_0": generator.normal(size=len(position)),
         }
     )

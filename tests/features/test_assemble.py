@@ -60,6 +60,16 @@ def test_a_band_begins_at_its_age(age: Any, band: Any) -> None:
     assert set(assemble(TIMES, patients, SETS).rows["age_band"]) == {band}
 
 
+@pytest.mark.parametrize(
+    ("years", "band"),
+    [(0.0, "9 years or less"), (9.0, "9 years or less"), (9.5, "10-12 years"), (12.0, "10-12 years"),
+     (12.5, "more than 12 years"), (None, None)],
+)  # fmt: skip
+def test_education_is_given_in_bands_of_years(years: Any, band: Any) -> None:
+    patients = COHORT["patients"].with_columns(pl.lit(years, dtype=pl.Float64).alias("education_years"))
+    assert set(assemble(TIMES, patients, SETS).rows["education"]) == {band}
+
+
 def test_a_column_in_two_sets_is_refused() -> None:
     frame, columns = SETS["inflammatory"]
     with pytest.raises(BadInput, match="inflammatory_crp_log stands in the sets blood and inflammatory"):
