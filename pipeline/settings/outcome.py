@@ -54,6 +54,9 @@ class _Outcome(Settings):
         default=0.95, gt=0.5, le=1
     )  # AUROC or concordance above which one column is refused
 
+    # rank correlation with the follow-up of the censored above which one column is refused
+    follow_up_limit: float = Field(default=0.9, gt=0, le=1)
+
     @property
     def horizons(self) -> tuple[float, ...]:
         """The horizons in days, increasing; empty for a label."""
