@@ -22,7 +22,7 @@ from experiments.validation.certificate import (
 )
 from experiments.validation.planted import catch_planted
 from experiments.validation.procedure import fit_fold
-from experiments.validation.proxies import refuse_proxies
+from experiments.validation.proxies import ProxyLimits, refuse_proxies
 from experiments.validation.temporal import cut_of_fold
 from experiments.validation.tuning import chosen
 from features.errors import BadInput
@@ -93,6 +93,7 @@ def validate_cell(
     cuts: Mapping[str, float] | None = None,
     whole_in_final: bool = False,
     signed_off: Sequence[str] = (),
+    limits: ProxyLimits | None = None,
     journals: Path | None = None,
     compute: Compute | None = None,
 ) -> CellResult:
@@ -108,6 +109,7 @@ def validate_cell(
         cuts: the day of each temporal scheme before which all that is trained on was known.
         whole_in_final: the final model's inner folds keep centres whole, for an estimand about new centres.
         signed_off: predictors that look like the outcome and were judged not to be.
+        limits: above what a single predictor is refused; None: the usual limits.
         journals: folder of the tuning journals, outside every stage's outputs.
         compute: where folds run; the result is the same everywhere.
 
@@ -115,7 +117,14 @@ def validate_cell(
         BadInput: predictors give the outcome away, or a check of the certificate failed.
         BadTarget: no model can be fitted in some fold.
     """
-    refuse_proxies(data.X, data.target, data.rows["position"].to_numpy(), signed_off, procedure.names[0])
+    refuse_proxies(
+        data.X,
+        data.target,
+        data.rows["position"].to_numpy(),
+        signed_off,
+        procedure.names[0],
+        limits=limits,
+    )
     folds = [*outer_folds(data.rows, splits, kinds, cuts), _final_fold(whole_in_final)]
     firsts = {fold.scheme: fold.name for fold in reversed(folds) if fold.scheme != FINAL}
     tasks = [

@@ -10,6 +10,7 @@ import polars as pl
 from experiments.results import Predictions, Splits, Trials
 from experiments.validation.cell import CellData, Procedure
 from experiments.validation.nested import CellResult, validate_cell
+from experiments.validation.proxies import ProxyLimits
 from experiments.validation.splits import eligible_rows
 from experiments.validation.temporal import cuts_of
 from features.errors import BadInput
@@ -81,6 +82,7 @@ def run(
         cuts=cuts_of(folds),
         whole_in_final=asked.estimand.target != "new patients of the same centres",
         signed_off=asked.signed_off,
+        limits=ProxyLimits(asked.proxy_limit, asked.follow_up_limit),
         journals=place,
         # Without tuning a worker's start would take longer than its fits.
         compute=compute_of(study) if LEARNERS[kind_name].space else None,
