@@ -41,14 +41,15 @@ class CellData:
     def as_of(self, cut: float) -> "CellData":
         """Return what was known before the day `cut`: later events are censored there, later labels are unknown.
 
-        `cut` is in days since 1970-01-01, as `time` of the rows. A label seen at a visit is known from that visit on.
+        `cut` is in days since 1970-01-01, as `time` of the rows; `seen_after` of the rows, where they have it, tells after
+        how many days a label is known, the same for events and non-events, so that none is known sooner.
         """
         limit = cut - END_OF_DAY - self.rows["time"].to_numpy().astype(np.float64)
         if self.target.time is not None:
             return replace(self, target=self.target.censored_at(limit))
         seen_after = np.zeros(len(limit))
-        if "upper" in self.rows.columns:
-            seen_after = self.rows["upper"].fill_null(0.0).to_numpy().astype(np.float64)
+        if "seen_after" in self.rows.columns:
+            seen_after = self.rows["seen_after"].to_numpy().astype(np.float64)
         known = self.target.seen() & (seen_after <= limit)
         return replace(self, target=replace(self.target, known=known))
 

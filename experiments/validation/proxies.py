@@ -145,9 +145,9 @@ def _parts_follow_up(chosen: NDArray[np.bool_], time: Floats, limit: float) -> b
 def _concordance_too_good(values: Floats, target: Target, limit: float) -> bool:
     """Tell whether Harrell's C of cause 1 is above the limit in either direction and beyond chance."""
     assert target.time is not None
-    rows = (
-        np.unique(np.linspace(0, len(values) - 1, CONCORDANCE_ROWS).astype(np.int64)) if len(values) else []
-    )
+    if not len(values):
+        return False
+    rows = np.unique(np.linspace(0, len(values) - 1, CONCORDANCE_ROWS).astype(np.int64))
     values, time, cause = values[rows], target.time[rows], target.cause[rows]
     events = np.flatnonzero(cause == 1)
     if not len(events) or 2 * sqrt(len(events)) * (limit - 0.5) <= SURPRISE:

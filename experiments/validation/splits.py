@@ -55,6 +55,7 @@ def make_splits(
     seed: int,
     *,
     horizon: float | None = None,
+    seen_after: float = 0.0,
 ) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     """Draw the outer folds of every scheme for one outcome.
 
@@ -67,6 +68,7 @@ def make_splits(
         outcomes: as features.schema.Outcomes; only rows without a reason for exclusion are split.
         seed: the study's.
         horizon: days; None for a label.
+        seen_after: days after which a label seen at visits is known.
 
     Returns:
         The frame of results.Splits, and one entry per fold with the counts of its training and test rows; that of a
@@ -75,7 +77,7 @@ def make_splits(
     Raises:
         BadInput: too few patients, events, centres or countries, or a fold with a single class.
     """
-    eligible, status = eligible_rows(rows, outcomes, horizon)
+    eligible, status = eligible_rows(rows, outcomes, horizon, seen_after=seen_after)
     patients = patient_table(eligible, status)
     _require_enough(patients)
     frames, folds = [], []
@@ -107,14 +109,19 @@ def make_splits(
 
 
 def eligible_rows(
-    rows: pl.DataFrame, outcomes: pl.DataFrame, horizon: float | None
+    rows: pl.DataFrame, outcomes: pl.DataFrame, horizon: float | None, *, seen_after: float = 0.0
 ) -> tuple[pl.DataFrame, Status]:
-    """Return the eligible rows with their `time_to_event` and `cause`, in canonical order, and their status."""
+    """Return the eligible rows with their `time_to_event` and `cause`, in canonical order, and their status.
+
+    `seen_after` is the number of days after which the label of an outcome seen at visits is known.
+    """
     kept = outcomes.filter(pl.col("excluded").is_null()).select(
-        "prediction_id", pl.col("time").alias("time_to_event"), "cause", "upper", "attendance"
+        "prediction_id", pl.col("time").alias("time_to_event"), "cause", "attendance"
     )
-    joined = rows.join(kept, on="prediction_id", how="inner", validate="1:1").sort(
-        ["index_rule", "position", "number"]
+    joined = (
+        rows.join(kept, on="prediction_id", how="inner", validate="1:1")
+        .sort(["index_rule", "position", "number"])
+        .with_columns(seen_after=pl.lit(seen_after, pl.Float64))
     )
     if joined.height < kept.height:
         raise BadInput(

@@ -63,7 +63,7 @@ def status_before(rows: pl.DataFrame, cut: float, horizon: float | None) -> Stat
     limit = cut - END_OF_DAY - rows["time"].to_numpy().astype(np.float64)
     cause = rows["cause"].fill_null(UNKNOWN).to_numpy().astype(np.int64)
     if horizon is None:
-        seen = rows["upper"].fill_null(0.0).to_numpy().astype(np.float64) <= limit
+        seen = rows["seen_after"].to_numpy().astype(np.float64) <= limit
         return Status.at(None, np.where(seen, cause, UNKNOWN), 0.0)
     time = rows["time_to_event"].to_numpy().astype(np.float64)
     later = time > limit

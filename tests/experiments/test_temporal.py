@@ -90,7 +90,7 @@ def test_an_event_on_the_day_of_the_cut_is_not_known() -> None:
 
 
 def test_a_label_seen_at_a_later_visit_is_unknown_before_it() -> None:
-    rows = pl.DataFrame({"time": [CUT - 100.5] * 2, "upper": [90.0, 110.0]})
+    rows = pl.DataFrame({"time": [CUT - 100.5] * 2, "seen_after": [90.0, 110.0]})
     data = CellData(rows, pl.DataFrame({"a": [0.0] * 2}), Target.from_labels([1, 1]))
     assert data.as_of(CUT).target.seen().tolist() == [True, False]
 
