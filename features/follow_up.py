@@ -65,3 +65,12 @@ def earliest(prediction_times: pl.DataFrame, events: pl.DataFrame, kinds: Sequen
         first, on="patient_id", how="left", maintain_order="left"
     )
     return joined["found"]
+
+
+def in_hospital(rows: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
+    """Return the predictions made during a stay of any kind."""
+    joined = rows.select("prediction_id", "patient_id", "time").join(
+        stays.select("patient_id", "admission", "discharge"), on="patient_id", how="inner"
+    )
+    there = pl.col("discharge").is_null() | (pl.col("discharge") > pl.col("time"))
+    return joined.filter((pl.col("admission") <= pl.col("time")) & there)

@@ -22,27 +22,7 @@ def build_label(
     Raises:
         BadInput: the variable was not measured, may be a predictor, or the codes overlap.
     """
-    variable = settings["variable"]
-    found = measurements.filter(pl.col("variable") == variable).sort("patient_id", "time", "replicate")
-    known = ", ".join(sorted(measurements["variable"].unique())) or "none"
-    if found.is_empty():
-        raise BadInput(f"outcomes.{name}.variable: {variable!r} was not measured; known: {known}.")
-    if found["available"].min() != float("inf"):
-        raise BadInput(
-            f"outcomes.{name}.variable: {variable!r} may be used as a predictor. Declare role: outcome for it in the "
-            "dictionary, so that no feature can hold the outcome."
-        )
-    both = sorted(set(settings["positive"]) & set(settings["negative"]))
-    if both:
-        raise BadInput(
-            f"outcomes.{name}: {', '.join(both)} stands under positive and negative. Take it out of one."
-        )
-    number = pl.col("number")
-    whole = number.cast(pl.Int64, strict=False)
-    text = pl.coalesce(
-        "category", pl.when(whole == number).then(whole.cast(pl.String)), number.cast(pl.String)
-    )
-    valued = found.with_columns(text.alias("value"))
+    valued = outcome_values(name, settings, measurements)
     value = pl.coalesce(
         _linked(index, valued, "stay_id"),
         _linked(index, valued, "visit"),
@@ -63,6 +43,35 @@ def build_label(
         pl.lit(None, dtype=pl.Float64).alias("time"),
         pl.when(coded).then(positive.cast(pl.Int8)).alias("cause"),
     )
+
+
+def outcome_values(name: str, settings: Mapping[str, Any], measurements: pl.DataFrame) -> pl.DataFrame:
+    """Return the measurements of an outcome's variable with the text of each as `value`, by patient and time.
+
+    Raises:
+        BadInput: the variable was not measured, may be a predictor, or the codes overlap.
+    """
+    variable = settings["variable"]
+    found = measurements.filter(pl.col("variable") == variable).sort("patient_id", "time", "replicate")
+    known = ", ".join(sorted(measurements["variable"].unique())) or "none"
+    if found.is_empty():
+        raise BadInput(f"outcomes.{name}.variable: {variable!r} was not measured; known: {known}.")
+    if found["available"].min() != float("inf"):
+        raise BadInput(
+            f"outcomes.{name}.variable: {variable!r} may be used as a predictor. Declare role: outcome for it in the "
+            "dictionary, so that no feature can hold the outcome."
+        )
+    both = sorted(set(settings["positive"]) & set(settings["negative"]))
+    if both:
+        raise BadInput(
+            f"outcomes.{name}: {', '.join(both)} stands under positive and negative. Take it out of one."
+        )
+    number = pl.col("number")
+    whole = number.cast(pl.Int64, strict=False)
+    text = pl.coalesce(
+        "category", pl.when(whole == number).then(whole.cast(pl.String)), number.cast(pl.String)
+    )
+    return found.with_columns(text.alias("value"))
 
 
 def _linked(index: pl.DataFrame, valued: pl.DataFrame, key: str | None) -> pl.Series:

@@ -9,6 +9,8 @@ import dataframely as dy
 import polars as pl
 
 SEXES = ("female", "male")
+NO_ROUTE = "not_recorded"
+ROUTES = ("oral", "depot", "other", NO_ROUTE)  # depot: a long-acting injection
 PSEUDONYM = "^[0-9a-f]{32}$"  # 128 bits of HMAC-SHA256
 
 
@@ -92,6 +94,8 @@ class Medications(dy.Schema):
     patient_id = dy.String(primary_key=True)
     atc = dy.String(primary_key=True, regex="^[A-Z][0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?$")
     start = dy.Float64(primary_key=True)
+    # In the key: a depot and the tablets that go before it may begin on one day.
+    route = dy.Enum(ROUTES, primary_key=True)
     stop = dy.Float64(nullable=True)
     dose = dy.Float64(nullable=True, min=0)  # mg per day
 
@@ -126,14 +130,16 @@ class Outcomes(dy.Schema):
         nullable=True, min=0
     )  # from the prediction time to event or censoring; null for a label
     # 0 censored (or negative label), 1 the event, 2.. competing events; null in an eligible row: not known, as the
-    # visit that would have shown it was not attended.
+    # visit that would have shown it was not attended. Seen at visits: 0 where death came before the horizon.
     cause = dy.Int8(nullable=True, min=0)
     lower = dy.Float64(nullable=True, min=0)  # seen at visits only: last time known to be without the event
     upper = dy.Float64(nullable=True, min=0)  # seen at visits only: first time known to have had it
     attendance = dy.String(
         nullable=True
     )  # seen at visits only: stratum that unknown rows are weighted for in
-    treatment = dy.Float64(nullable=True, min=0)  # until a declared treatment that changes the course began
+    # Until a declared treatment that changes the course began, also beyond `time`; null: none began later, or the patient
+    # was on it at the prediction.
+    treatment = dy.Float64(nullable=True, min=0)
 
 
 class ColumnDescriptions(dy.Schema):

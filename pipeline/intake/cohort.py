@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from features.schema import TABLES, Events, Genotypes, Medications, Stays, Visits
+from features.schema import NO_ROUTE, TABLES, Events, Genotypes, Medications, Stays, Visits
 from pipeline.intake.admission import Admitted, Usable, admit
 from pipeline.intake.columns import TimeKind, declared_badly
 from pipeline.intake.containers import Folder
@@ -42,7 +42,7 @@ KEYS: dict[str, list[str]] = {
     "visits": [PATIENT, "visit"],
     "stays": [PATIENT, "stay_id"],
     "events": [PATIENT, "time", "kind"],
-    "medications": [PATIENT, "atc", "start"],
+    "medications": [PATIENT, "atc", "start", "route"],
     "genotypes": ["sample_id"],
 }
 SCHEMAS = {
@@ -163,7 +163,7 @@ def _simple(state: _State, name: str, patients: pl.DataFrame) -> pl.DataFrame:
     if name == "medications":
         wrong = ~pl.col("atc").str.contains(ATC)
         set_aside(frame.filter(wrong), "not an ATC code", "Correct the code", state.ledger, "atc")
-        frame = frame.filter(~wrong)
+        frame = frame.filter(~wrong).with_columns(pl.col("route").fill_null(NO_ROUTE))
     frame = without_duplicates(frame, KEYS[name], state.ledger)
     return undecided_deaths(frame, state.ledger) if name == "events" else frame
 

@@ -5,14 +5,14 @@ from typing import Literal
 
 import polars as pl
 
-from features.schema import SEXES
+from features.schema import ROUTES, SEXES
 from pipeline.intake.headers import Mapped
 from pipeline.intake.ledger import ROW, Ledger
 from pipeline.intake.loading import Loaded
 from pipeline.intake.values import RULES, Parsed, clean, dates, mostly_wrong, numbers, texts
 from pipeline.settings.cohort import ColumnSource
 
-Kind = Literal["text", "number", "date", "time", "sex"]
+Kind = Literal["text", "number", "date", "time", "sex", "route"]
 TimeKind = Literal["date", "days", "order"]
 
 
@@ -25,6 +25,7 @@ class Column:
     range: tuple[float, float] | None = None
 
 
+CATEGORIES = {"sex": SEXES, "route": ROUTES}
 DAYS = {"days": 1.0, "weeks": 7.0, "months": 30.4375, "years": 365.25}
 ID = {"patient_id": Column(required=True)}
 COLUMNS: dict[str, dict[str, Column]] = {
@@ -76,6 +77,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         **ID,
         "atc": Column(required=True),
         "start": Column("time", required=True),
+        "route": Column("route"),
         "stop": Column("time"),
         "dose": Column("number", range=(0, 1_000_000)),
     },
@@ -175,8 +177,8 @@ def parse(
     if column.range is not None:
         lower, upper = column.range
         parsed.reject("outside the declared range", (parsed.values < lower) | (parsed.values > upper))
-    if column.kind == "sex":
-        parsed.reject("not among the declared codes", ~parsed.values.is_in(list(SEXES)))
+    if column.kind in CATEGORIES:
+        parsed.reject("not among the declared codes", ~parsed.values.is_in(list(CATEGORIES[column.kind])))
     report_faults(loaded, canonical, rows.get_column(ROW), parsed, ledger=ledger)
     return parsed
 

@@ -21,7 +21,7 @@ ORDER = {
     "visits": ("position", "time", "visit"),
     "stays": ("position", "admission", "discharge", "stay_id"),
     "events": ("position", "time", "kind"),
-    "medications": ("position", "start", "atc"),
+    "medications": ("position", "start", "atc", "route"),
     "genotypes": ("position", "sample_id"),
 }
 

@@ -1,9 +1,12 @@
 """Prediction times, estimands and outcomes."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from features.schema import NO_ROUTE, ROUTES
+from features.visit_dates import USUAL_LIMIT
 from pipeline.settings.base import Name, Settings, Text
 
 
@@ -73,13 +76,25 @@ class _Outcome(Settings):
         return 1
 
 
-class EventWithinHorizon(_Outcome):
-    """An event within a horizon of the prediction time, death competing, censoring weighted."""
+def _treatment(entry: str) -> str:
+    """Check the beginning of an ATC code, with a route after a colon where only one route counts."""
+    code, colon, route = entry.partition(":")
+    if not re.fullmatch("[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?", code):
+        raise ValueError(f"{code!r} is not the beginning of an ATC code such as N05A or N05AH02")
+    known = [name for name in ROUTES if name != NO_ROUTE]
+    if colon and route not in known:
+        raise ValueError(f"the route {route!r} is not known; known: {', '.join(known)}")
+    return entry
 
-    kind: Literal["event_within_horizon"]
+
+Treatment = Annotated[str, AfterValidator(_treatment)]  # N05AH02, or N05A:depot
+
+
+class _InTime(_Outcome):
+    """What outcomes of an event with a date of its own have in common."""
+
     event: Literal["stay"] | Name  # "stay": an admission; else a kind of the events table
     stay_kinds: tuple[str, ...] | None = None  # which stays count as the event
-    horizon_days: float = Field(gt=0)
     washout_days: float = Field(default=0, ge=0)  # no such event in this many days before the prediction time
     merge_within_days: float = Field(
         default=1, ge=0
@@ -87,8 +102,31 @@ class EventWithinHorizon(_Outcome):
     competing: tuple[Name, ...] = ("death",)
     follow_up_ends: tuple[Name, ...] = ("loss_to_follow_up", "transfer", "end_of_follow_up")
     treatments: tuple[
-        str, ...
-    ] = ()  # ATC codes that change the course: a sensitivity analysis censors at their start
+        Treatment, ...
+    ] = ()  # that change the course: a sensitivity analysis censors where one begins
+    visit_dates_limit: float = Field(
+        default=USUAL_LIMIT, ge=0, le=1
+    )  # share of the event's dates on the patient's own visits above which it counts as asked at visits and is refused
+    dates_are_exact: bool = False  # signed off: they are the event's own although they fall on visits
+
+    @field_validator("competing")
+    @classmethod
+    def _competing_once(cls, found: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(found)) < len(found):
+            raise ValueError("a kind stands twice; each has one cause")
+        return found
+
+    @property
+    def causes(self) -> int:
+        """The event and each competing kind."""
+        return 1 + len([kind for kind in self.competing if kind != self.event])
+
+
+class EventWithinHorizon(_InTime):
+    """An event within a horizon of the prediction time, death competing, censoring weighted."""
+
+    kind: Literal["event_within_horizon"]
+    horizon_days: float = Field(gt=0)
 
     @property
     def horizons(self) -> tuple[float, ...]:
@@ -100,25 +138,13 @@ class EventWithinHorizon(_Outcome):
         """The single horizon."""
         return self.horizon_days
 
-    @property
-    def causes(self) -> int:
-        """The event and each competing kind."""
-        return 1 + len([kind for kind in self.competing if kind != self.event])
 
-
-class TimeToEvent(_Outcome):
+class TimeToEvent(_InTime):
     """The time to an event after the prediction time, with competing causes, at several horizons."""
 
     kind: Literal["time_to_event"]
-    event: Literal["stay"] | Name
-    stay_kinds: tuple[str, ...] | None = None
     horizons_days: tuple[float, ...] = Field(min_length=1, max_length=12)
     main_horizon_days: float | None = None  # one of them; null: the longest
-    washout_days: float = Field(default=0, ge=0)
-    merge_within_days: float = Field(default=1, ge=0)
-    competing: tuple[Name, ...] = ("death",)
-    follow_up_ends: tuple[Name, ...] = ("loss_to_follow_up", "transfer", "end_of_follow_up")
-    treatments: tuple[str, ...] = ()
 
     @field_validator("horizons_days")
     @classmethod
@@ -143,10 +169,26 @@ class TimeToEvent(_Outcome):
         """The declared main horizon, or the longest."""
         return self.horizons_days[-1] if self.main_horizon_days is None else self.main_horizon_days
 
-    @property
-    def causes(self) -> int:
-        """The event and each competing kind."""
-        return 1 + len([kind for kind in self.competing if kind != self.event])
+
+class SeenAtVisits(_Outcome):
+    """An event that is asked at visits: known to lie between two of them, unknown after a visit that was missed."""
+
+    kind: Literal["seen_at_visits"]
+    variable: str  # asked at visits, role outcome: whether it happened since the visit before
+    positive: tuple[str, ...] = Field(min_length=1)
+    negative: tuple[str, ...] = Field(min_length=1)  # any other answer: not known
+    horizon_days: float = Field(gt=0)
+    tolerance_days: float = Field(
+        default=60, ge=0
+    )  # a visit from so many days before the horizon tells the status there
+    # What coming back may depend on: the known are weighted for the unknown within each of its groups.
+    attendance_covariates: tuple[Literal["sex", "age_band", "network", "country", "centre"], ...] = ()
+
+    @model_validator(mode="after")
+    def _tolerance_is_shorter(self) -> Self:
+        if self.tolerance_days >= self.horizon_days:
+            raise ValueError("tolerance_days must be less than horizon_days")
+        return self
 
 
 class Label(_Outcome):
@@ -158,4 +200,4 @@ class Label(_Outcome):
     negative: tuple[str, ...] = Field(min_length=1)  # any other value: not eligible
 
 
-Outcome = Annotated[EventWithinHorizon | TimeToEvent | Label, Field(discriminator="kind")]
+Outcome = Annotated[EventWithinHorizon | TimeToEvent | SeenAtVisits | Label, Field(discriminator="kind")]

@@ -1,6 +1,7 @@
 """The simulated cohort as canonical tables, without the way through files: for validity studies and fresh patients."""
 
 import hashlib
+import math
 
 import dataframely as dy
 import polars as pl
@@ -8,7 +9,7 @@ import polars as pl
 from features.schema import TABLES
 from pipeline.simulation.cohort import SimulatedCohort
 from pipeline.simulation.measuring import limits_of_detection
-from pipeline.simulation.variables import CATEGORIES
+from pipeline.simulation.variables import CATEGORIES, OUTCOME_CATEGORIES
 
 
 def canonical_tables(cohort: SimulatedCohort) -> dict[str, pl.DataFrame]:
@@ -60,7 +61,7 @@ def _measurements(cohort: SimulatedCohort) -> pl.DataFrame:
     for name in wide.columns:
         if name in ("patient", "number", "visit", "time") or name.endswith("_below"):
             continue
-        text = name in CATEGORIES
+        text = name in CATEGORIES or name in OUTCOME_CATEGORIES
         below = pl.col(f"{name}_below") if name in limits else pl.lit(value=False)
         frames.append(
             wide.filter(pl.col(name).is_not_null()).select(
@@ -69,7 +70,7 @@ def _measurements(cohort: SimulatedCohort) -> pl.DataFrame:
                 pl.col("time").cast(pl.Float64),
                 variable=pl.lit(name),
                 replicate=pl.lit(0),
-                available=pl.col("time").cast(pl.Float64),
+                available=pl.lit(math.inf) if name in OUTCOME_CATEGORIES else pl.col("time").cast(pl.Float64),
                 stay_id=pl.lit(None),
                 number=pl.lit(None, dtype=pl.Float64) if text else pl.col(name).cast(pl.Float64),
                 category=pl.col(name) if text else pl.lit(None, dtype=pl.String),

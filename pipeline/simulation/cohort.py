@@ -23,15 +23,16 @@ from pipeline.simulation.hazards import (
     hazards,
 )
 from pipeline.simulation.measuring import Traits, measure, metabolic_syndrome, true_markers
-from pipeline.simulation.medications import draw_medications
+from pipeline.simulation.medications import draw_changes, draw_medications, with_routes
 from pipeline.simulation.patients import Latent, draw_patients, driver_matrix
+from pipeline.simulation.variables import RELAPSE_ASKED
+from pipeline.simulation.visits import answer_relapse, draw_visits, told_of_relapse
 from pipeline.simulation.world import DRIVERS, Array, Centre, World, choose_centres, make_world
 
 Places = Literal["same centres", "new centres", "new country"]
 HORIZONS = (90, 365, 730)
 READMISSION_HORIZONS = (30, 90, 365)
 REFERENCE = 6000  # patients of the sample on which the levels are found
-RETURNS_FIRST, RETURNS_LATER = 0.66, 0.8  # so that 61 % of all are seen again at least once (FACE-BD)
 EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -97,21 +98,29 @@ def _draw_cohort(world: World, places: Places, count: int, name: str) -> Simulat
     leaving = np.exp(dials.dropout_by_severity * latent.factors["symptoms"])
     last = dials.extract_date.toordinal() - EPOCH
     course = draw_course(own, leaving, last - latent.people["baseline"].to_numpy(), draw)
-    visits = _visits(latent, course, dials, draw)
+    visits = _dated(draw_visits(latent, course, world, draw), latent, "day").rename({"day": "time"})
     measurements = measure(latent, traits, visits, centres=centres, dials=dials, draw=draw)
     samples, called = _genotyped(latent, dosages, dials, draw)
+    medications = draw_medications(latent.people, course.end, draw)
+    events = _dated(course.events, latent, "day").rename({"day": "time"})
+    # From a generator of their own: they were added later, and all that is drawn above stays as it was.
+    later = np.random.default_rng(seed_for(world.seed, "simulation", name, places, count, "later"))
+    told = told_of_relapse(latent.people["country"], dials, world.seed)
+    answer = answer_relapse(visits, events, told, dials.relapse_answer_unknown, later)
     return SimulatedCohort(
         world,
         latent.people,
         visits,
-        measurements,
+        measurements.with_columns(answer.alias(RELAPSE_ASKED)),
         _dated(course.stays, latent, "admission", "discharge"),
-        _dated(course.events, latent, "day").rename({"day": "time"}),
-        draw_medications(latent.people, course.end, draw),
+        events,
+        _with_changes(medications, latent, course, dials, later),
         samples,
         panel,
         called,
-        _truth(latent, terms, own, course, predictor=predictor, polygenic=polygenic, traits=traits),
+        _truth(
+            latent, terms, own, course, predictor=predictor, polygenic=polygenic, traits=traits
+        ).with_columns(relapse_told=told),
         {country: world.effects(country) for country in sorted(set(latent.people["country"]))},
     )
 
@@ -157,21 +166,15 @@ def _hazards(world: World, latent: Latent, predictor: Array, levels: Levels, dra
     )
 
 
-def _visits(latent: Latent, course: Course, dials: Simulation, draw: Generator) -> pl.DataFrame:
-    """Return baseline and yearly visits until drop-out, which is driven by severity, or the end of follow-up."""
-    count = latent.people.height
-    severity = dials.dropout_by_severity * latent.factors["symptoms"]
-    here = np.ones(count, dtype=bool)
-    frames = [pl.DataFrame({"patient": np.arange(count), "number": 0, "day": 0})]
-    for year in (1, 2, 3):
-        share = RETURNS_FIRST if year == 1 else RETURNS_LATER
-        returns = draw.random(count) < 1 / (1 + np.exp(-(np.log(share / (1 - share)) - severity)))
-        day = 365 * year + draw.integers(-25, 26, count)
-        here &= returns & (day < course.end)
-        who = np.flatnonzero(here)
-        frames.append(pl.DataFrame({"patient": who, "number": year, "day": day[who]}))
-    frame = pl.concat(frames, how="vertical_relaxed").sort("patient", "number")
-    return _dated(frame, latent, "day").rename({"day": "time"})
+def _with_changes(
+    earlier: pl.DataFrame, latent: Latent, course: Course, dials: Simulation, draw: Generator
+) -> pl.DataFrame:
+    routed = with_routes(earlier, draw)
+    severity = latent.factors["symptoms"]
+    begun = draw_changes(
+        latent.people, course.end, draw, severity=severity, rate=dials.treatment_changes, earlier=routed
+    )
+    return pl.concat([routed, begun], how="vertical_relaxed").sort("patient", "atc", maintain_order=True)
 
 
 def _dated(frame: pl.DataFrame, latent: Latent, *columns: str) -> pl.DataFrame:

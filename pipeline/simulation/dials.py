@@ -63,6 +63,15 @@ class Simulation(Settings):
     )  # share by which a driver's effect differs by country
     measurement_error: float = Field(default=0.35, ge=0, le=3)  # SD of error, in SD of each marker
     dropout_by_severity: float = Field(default=0.3, ge=-2, le=2)  # log odds of drop-out per SD of severity
+    attendance_by_country: float = Field(
+        default=0.0, ge=-4, le=4
+    )  # log odds of coming back in France against Germany
+    relapse_told: Share = 0.9  # probability that a relapse since the last visit is told at a visit
+    relapse_told_by_country: float = Field(default=0.1, ge=-1, le=1)  # more of it in France than in Germany
+    relapse_answer_unknown: Share = 0.03  # share of visits at which nobody can say
+    treatment_changes: float = Field(
+        default=0.06, ge=0, le=2
+    )  # starts of clozapine or a depot per year of a patient of average severity; they touch no risk
     death: float = Field(default=1.0, ge=0, le=50)  # multiplies the death hazard of 1.2 % a year
     frailty: float = Field(
         default=0.0, ge=0, le=2

@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.simulation.sheets import Column, Sheet, Style, make_sheet
+from pipeline.simulation.variables import RELAPSE_ASKED
 
 STYLE = Style(";", ",", "%d/%m/%Y")
 OLD_STYLE = Style(";", ",", "%d/%m/%Y", "cp1252")
@@ -24,6 +25,8 @@ EVENTS = {
 DISCHARGED = {"home": "domicile", "day_hospital": "HDJ", "other_hospital": "transfert", "death": "décès"}
 STAY_KINDS = {"psychiatric": "psychiatrie", "other": "autre"}
 ADHERENCE = {"good": "bonne", "partial": "partielle", "poor": "mauvaise"}
+RELAPSED = {"yes": "oui", "no": "non", "unknown": "inconnu"}
+ROUTES = {"oral": "orale", "depot": "injection retard"}
 SMOKING = {"never": "jamais", "former": "ancien", "current": "actuel"}
 
 _VISIT = (Column("patient", "raw_id"), Column("visite", "visit"), Column("date_visite", "time", "date"))
@@ -57,6 +60,7 @@ CLINIC = (
     Column("addiction", "substance_use", codes=YES_NO), Column("tabac", "smoking", codes=SMOKING),
     _number("age_debut", "age_at_onset", 0), _number("duree_maladie", "illness_duration", 0),
     _number("nb_hospitalisations", "previous_admissions", 0), _number("psqi", "sleep_quality", 0),
+    Column("rechute_depuis_visite", RELAPSE_ASKED, codes=RELAPSED),
 )  # fmt: skip
 
 
@@ -80,7 +84,7 @@ def french_sheets(frames: dict[str, pl.DataFrame]) -> list[Sheet]:
     )  # fmt: skip
     medications = (
         identity, Column("code_atc", "atc"), Column("debut", "start", "date"), Column("fin", "stop", "date"),
-        _number("dose_mg_jour", "dose", 1),
+        _number("dose_mg_jour", "dose", 1), Column("voie", "route", codes=ROUTES),
     )  # fmt: skip
     cytokines = (*_VISIT, Column("analyte", "analyte"), Column("valeur", "written"))
     long = long_form(frames["measurements"], CYTOKINES)

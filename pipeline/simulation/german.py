@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.simulation.sheets import Column, Sheet, Style, make_sheet
+from pipeline.simulation.variables import RELAPSE_ASKED
 
 STYLE = Style(",", ".", "%d.%m.%Y")
 ISO_STYLE = Style(",", ".", "%Y-%m-%d")
@@ -30,6 +31,8 @@ DISCHARGED = {
 }
 STAY_KINDS = {"psychiatric": "PSY", "other": "SOM"}
 ADHERENCE = {"good": "gut", "partial": "teilweise", "poor": "schlecht"}
+RELAPSED = {"yes": "ja", "no": "nein", "unknown": "unbekannt"}
+ROUTES = {"oral": "oral", "depot": "Depot"}
 SMOKING = {"never": "nie", "former": "früher", "current": "aktuell"}
 
 _VISIT = (Column("Patienten_Nr", "raw_id"), Column("Visite", "visit"), Column("Datum", "time", "date"))
@@ -72,6 +75,7 @@ CLINIC = (
     _number("Taillenumfang", "waist", 0), _number("Gewicht", "weight", 1),
     Column("Groesse_m", "height", "number", 2, 0.01), _number("RR_syst", "systolic", 0),
     _number("RR_diast", "diastolic", 0), Column("nuechtern", "fasting", codes=YES_NO),
+    Column("Rueckfall_seit_Visite", RELAPSE_ASKED, codes=RELAPSED),
 )  # fmt: skip
 
 
@@ -90,7 +94,7 @@ def german_sheets(frames: dict[str, pl.DataFrame]) -> list[Sheet]:
     )  # fmt: skip
     medications = (
         identity, Column("ATC", "atc"), Column("Beginn", "start", "date"), Column("Ende", "stop", "date"),
-        _number("Tagesdosis_mg", "dose", 1),
+        _number("Tagesdosis_mg", "dose", 1), Column("Applikation", "route", codes=ROUTES),
     )  # fmt: skip
     laboratory = (
         *_VISIT, Column("Analyse", "analyte"), Column("Wert", "written"), Column("Einheit", "unit"),

@@ -91,6 +91,10 @@ MARKERS: dict[str, Marker] = {
 # fmt: on
 PANELS: tuple[Panel, ...] = ("blood", "cytokines", "metabolic", "cognitive", "clinical")
 BASELINE_ONLY_OTHERS = ("age_at_onset", "illness_duration", "previous_admissions")
+RELAPSE_ASKED = "relapse_since_last_visit"
+OUTCOME_CATEGORIES = {
+    RELAPSE_ASKED: ("no", "yes", "unknown")
+}  # asked from the second visit on; never a predictor
 CATEGORIES = {
     "fasting": ("yes", "no"),
     "adherence": ("good", "partial", "poor"),

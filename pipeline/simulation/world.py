@@ -109,7 +109,7 @@ def make_centre(name: str, dials: Simulation, seed: int) -> Centre:
         for marker in MARKERS
     }
     own = only * baseline if only > 0 else dials.signal * (dials.centre_baseline * baseline)
-    national = 0.0 if only > 0 else dials.signal * dials.country_baseline * _country_sign(country, seed) / 2
+    national = 0.0 if only > 0 else dials.signal * dials.country_baseline * country_sign(country, seed) / 2
     return Centre(name, country, weight, float(own + national), shifts, absent, min(missing, 0.9), shares)
 
 
@@ -139,7 +139,8 @@ def _alternate(prefixes: list[str], count: int) -> list[str]:
     return [known[number % len(known)] for number in range(count)]
 
 
-def _country_sign(country: str, seed: int) -> float:
+def country_sign(country: str, seed: int) -> float:
+    """Return +1 for France, -1 for Germany, and a draw of its own for another country."""
     if country in ("FR", "DE"):
         return 1.0 if country == "FR" else -1.0
     return float(np.random.default_rng(seed_for(seed, "simulation", "country", country)).normal())

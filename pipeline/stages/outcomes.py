@@ -6,11 +6,12 @@ from pathlib import Path
 
 from features.errors import BadInput
 from features.outcomes import build_outcome
-from features.schema import Events, Measurements, Outcomes, PredictionTimes, Stays
+from features.schema import TABLES, Outcomes, PredictionTimes
 from pipeline.files import read_table, replaced_folder, write_json, write_table
 from pipeline.settings.load import load_parameters
 
 EPOCH = date(1970, 1, 1)
+USED = ("patients", "visits", "stays", "events", "measurements", "medications")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +32,7 @@ def run(outcome: str, tables: Path, times: Path, out: Path) -> None:
         outcome,
         study.outcomes[outcome].model_dump(),
         read_table(times, PredictionTimes),
-        {
-            "stays": read_table(tables / "stays.parquet", Stays),
-            "events": read_table(tables / "events.parquet", Events),
-            "measurements": read_table(tables / "measurements.parquet", Measurements),
-        },
+        {name: read_table(tables / f"{name}.parquet", TABLES[name]) for name in USED},
         extract_time=None if extract is None else float((extract - EPOCH).days),
         time=study.cohort.time,
     )

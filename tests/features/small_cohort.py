@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from features.schema import TABLES, PredictionTimes
+from features.schema import NO_ROUTE, TABLES, PredictionTimes
 
 Row = Mapping[str, Any]
 
@@ -58,6 +58,8 @@ def _completed(table: str, row: Row) -> Row:
             filled.setdefault("position", number)
     if table == "measurements":
         filled = {"replicate": 0, "below_limit": False, "available": filled["time"], **filled}
+    if table == "medications":
+        filled.setdefault("route", NO_ROUTE)
     return filled
 
 
