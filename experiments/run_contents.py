@@ -34,6 +34,7 @@ class Cell:
         schemes: validation schemes by name, with their kinds.
         parameters: settings worth comparing between runs, flat.
         primary: scheme and metric declared beforehand, where this cell is the primary one.
+        horizon: the outcome's main one, in days, whose figures are shown; 0 for a label; None where there is one alone.
     """
 
     outcome: str
@@ -41,6 +42,7 @@ class Cell:
     schemes: Mapping[str, str]
     parameters: Mapping[str, str]
     primary: tuple[str, str] | None
+    horizon: float | None = None
 
     @property
     def name(self) -> str:
@@ -87,6 +89,7 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
     """
     train = workspace / "train" / cell.outcome / cell.learner
     tables = _tables(workspace, cell)
+    main = {name: _shown(tables[name], cell) for name in ("metrics", "comparisons")}
     final = json.loads(_bytes(train / "final.json"))
     model = {path.name: path.read_bytes() for path in sorted((train / "final").glob("*"))}
     results = {
@@ -113,17 +116,15 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
         results=_digest({**results, **predictions}),
         card=_digest(card),
         parameters={**cell.parameters, **_final_parameters(final)},
-        metrics=metric_values(tables["metrics"], cell.schemes),
+        metrics=metric_values(main["metrics"], cell.schemes),
         tags={
             "study": study,
             "outcome": cell.outcome,
             "learner": cell.learner,
             "primary": str(cell.primary is not None).lower(),
-            **_interval_tags(tables["metrics"]),
+            **_interval_tags(main["metrics"]),
         },
-        note=note(
-            reported(tables["metrics"], cell.schemes), tables["comparisons"], cell.learner, cell.primary
-        ),
+        note=note(reported(main["metrics"], cell.schemes), main["comparisons"], cell.learner, cell.primary),
         files={**results, **card},
     )
 
@@ -198,6 +199,11 @@ def _tables(workspace: Path, cell: Cell) -> dict[str, pl.DataFrame]:
         "shap": _frame(explain / "shap.parquet").filter(own),
         "trials": _frame(workspace / "train" / cell.outcome / cell.learner / "trials.parquet"),
     }
+
+
+def _shown(frame: pl.DataFrame, cell: Cell) -> pl.DataFrame:
+    """Return the rows at the main horizon; those of the others stay in the tables."""
+    return frame if cell.horizon is None else frame.filter(pl.col("horizon") == cell.horizon)
 
 
 def _figures(workspace: Path, cell: Cell, *, public: bool) -> dict[str, bytes]:

@@ -87,6 +87,7 @@ def _cell(study: Study, outcome: str, learner: str, schemes: tuple[str, ...]) ->
             for key, value in {**parameters, **({"outcome.horizon_days": horizon} if horizon else {})}.items()
         },
         primary=(declared.scheme, declared.metric) if is_primary else None,
+        horizon=horizon or 0.0,
     )
 
 

@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from experiments.evaluation.influence import clustered_variance
 from experiments.evaluation.intervals import bounds
-from experiments.evaluation.metrics import Floats
+from experiments.evaluation.metrics import Floats, expit, logit
 from experiments.evaluation.sample import Part, Pooled, distinct, pooled
+from experiments.evaluation.smooth import coefficient_influence, coefficients, grouped
 
 POINTS = 10
+SMOOTH_POINTS = 50
+FEWEST_PATIENTS, FEWEST_RISKS = 10, 10
 NORMAL = 1.959963984540054  # 97.5 % of the standard normal
 
 
@@ -40,6 +43,35 @@ def calibration_curve(parts: Sequence[Part], smallest_cell: int, points: int = P
         for group in _joined_groups(rank, rows.label, rows.patient, max(1, smallest_cell))
     ]
     return [point for point in curve if point is not None]
+
+
+def smooth_curve(parts: Sequence[Part], smallest_cell: int, points: int = SMOOTH_POINTS) -> list[Point]:
+    """Return observed risk as a smooth curve of the predicted one, with a pointwise band; see `smooth`.
+
+    The curve spans the risks that leave one in a hundred rows, and `smallest_cell` patients, on either side. The band is
+    on the logit scale, whole patients. No curve with fewer than 10 patients (or `smallest_cell`) with or without an event,
+    or fewer than 10 different risks, as of a base rate.
+    """
+    rows = pooled(parts)
+    seen = rows.weight > 0
+    smallest = max(FEWEST_PATIENTS, smallest_cell)
+    groups = grouped(rows.risk)
+    if groups is None or len(groups.risk) < FEWEST_RISKS:
+        return []
+    if not _large_enough(seen, rows.label, rows.patient, smallest):
+        return []
+    found = coefficients(groups, rows.label, rows.weight)
+    if not np.isfinite(found).all():
+        return []
+    moved = coefficient_influence(groups, rows.label, rows.weight, found)
+    by_patient = np.stack([np.bincount(rows.patient, column) for column in moved.T], axis=1)
+    edge = min(0.25, max(0.01, smallest_cell / distinct(rows.patient)))
+    low, high = logit(np.quantile(rows.risk, [edge, 1 - edge]))
+    at = expit(np.linspace(low, high, points))
+    columns = groups.columns(at)
+    middle, half = columns @ found, NORMAL * np.linalg.norm(by_patient @ columns.T, axis=0)
+    drawn = zip(at, expit(middle), expit(middle - half), expit(middle + half), strict=True)
+    return [Point(float(x), float(y), float(lower), float(upper), None) for x, y, lower, upper in drawn]
 
 
 def _point(rows: Pooled, chosen: NDArray[np.bool_]) -> Point | None:

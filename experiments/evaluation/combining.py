@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.evaluation.influence import INFLUENCES, clustered_variance
+from experiments.evaluation.influence import clustered_variance
 from experiments.evaluation.intervals import (
     SCALES,
     Interval,
@@ -18,11 +18,13 @@ from experiments.evaluation.intervals import (
     slope_of_scale,
     to_scale,
 )
-from experiments.evaluation.metrics import MEASURES, Floats
+from experiments.evaluation.measures import RANKINGS, figures, influence, measure
+from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part
 
 FEWEST = 10  # events, and non-events, that a centre needs for a figure of its own
 NO_SPREAD = 1e-12  # a variance below it is rounding: one risk for all
+VARIANCE_RESAMPLES, VARIANCE_SEED = 200, 1  # of a unit's figure that has no influence function
 CHUNK = 4_000_000  # resample x row cells held at once
 
 
@@ -39,16 +41,19 @@ class Units:
     note: str
 
 
-def measure(part: Part, name: str) -> float:
-    """Return one figure of a part; NaN where it is not defined."""
-    return float(MEASURES[name](part.label, part.risk, part.weight))
-
-
 def variance(part: Part, name: str) -> float:
-    """Return the variance of a figure over patients; NaN where the figure is not defined."""
+    """Return the variance of a figure over patients; NaN where the figure is not defined.
+
+    By influence, or for quantiles, which have none, over bootstrap resamples of patients.
+    """
     if not np.isfinite(measure(part, name)):
         return np.nan
-    return clustered_variance(INFLUENCES[name](part.label, part.risk, part.weight), part.patient)
+    moved = influence(part, name)
+    if moved is not None:
+        return clustered_variance(moved, part.patient)
+    found = resampled(part, (name,), VARIANCE_RESAMPLES, VARIANCE_SEED)[name]
+    seen = found[np.isfinite(found)]
+    return float(seen.var(ddof=1)) if len(seen) >= 0.9 * len(found) else np.nan
 
 
 def centre_units(parts: Sequence[Part]) -> Units:
@@ -101,26 +106,55 @@ def combined(
     return [Interval(float(seen.mean()) if len(seen) else None, note=note)]
 
 
-def over_units(units: Units, name: str) -> list[Interval]:
-    """Return the random-effects mean over units and, for three or more, where a new unit is expected."""
+@dataclass(frozen=True)
+class UnitFigures:
+    """One measure of every unit in which it can be estimated.
+
+    Attributes:
+        values: shape (units,), on the measure's own scale.
+        effects, variances: shape (units,), on the scale on which they are combined.
+        scale: its name.
+        constant: no unit's figure has any variance, as the AUROC of one risk for all.
+        note: how the units came about.
+    """
+
+    values: Floats
+    effects: Floats
+    variances: Floats
+    scale: str
+    constant: bool
+    note: str
+
+
+def unit_figures(units: Units, name: str) -> UnitFigures:
+    """Return a measure's figures of units, ready to be combined."""
     scale = SCALES.get(name, "identity")
     values = np.array([measure(unit, name) for unit in units.parts])
     spreads = np.array([variance(unit, name) for unit in units.parts])
-    good = np.isfinite(values) & np.isfinite(spreads) & ((spreads > NO_SPREAD) | (name == "auroc"))
+    good = np.isfinite(values) & np.isfinite(spreads) & ((spreads > NO_SPREAD) | (name in RANKINGS))
     missing = int((~good).sum())
     note = units.note + (f"; not estimable in {missing} of {len(values)} units" if missing else "")
-    if not good.any():
-        return [Interval(None, note=note)]
-    if not (spreads[good] > NO_SPREAD).any():
-        return [Interval(float(values[good].mean()), note=f"{note}; constant in every unit: no interval")]
+    constant = not (spreads[good] > NO_SPREAD).any()
     kept = [unit for unit, is_good in zip(units.parts, good, strict=True) if is_good]
     pairs = [
         _on_scale(unit, value, spread, scale)
         for unit, value, spread in zip(kept, values[good], spreads[good], strict=True)
     ]
-    effects, variances = np.array(pairs).T
+    effects, variances = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    return UnitFigures(values[good], effects, variances, scale, constant, note)
+
+
+def over_units(units: Units, name: str) -> list[Interval]:
+    """Return the random-effects mean over units and, for three or more, where a new unit is expected."""
+    own = unit_figures(units, name)
+    note, scale = own.note, own.scale
+    if not len(own.values):
+        return [Interval(None, note=note)]
+    if own.constant:
+        return [Interval(float(own.values.mean()), note=f"{note}; constant in every unit: no interval")]
+    effects, variances = own.effects, own.variances
     if len(effects) < 2:
-        return [Interval(float(values[good][0]), note=f"{note}; one unit: no interval")]
+        return [Interval(float(own.values[0]), note=f"{note}; one unit: no interval")]
     found = random_effects(effects, variances)
     lower, upper = (from_scale(bound, scale) for bound in found.confidence())
     mean = Interval(from_scale(found.mean, scale), lower, upper, "random_effects", note)
@@ -140,9 +174,8 @@ def resampled(part: Part, names: Sequence[str], resamples: int, seed: int) -> di
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, rows):
         drawn = patient_multiplicities(part.patient, min(rows, resamples - start), generator)
-        weight = drawn * part.weight
-        for name in names:
-            found[name].append(MEASURES[name](part.label, part.risk, weight))
+        for name, values in figures(part, names, drawn).items():
+            found[name].append(values)
     return {name: np.concatenate(pieces) for name, pieces in found.items()}
 
 

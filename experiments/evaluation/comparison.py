@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.evaluation.combining import FEWEST, NO_SPREAD, centre_units, measure, resampled
+from experiments.evaluation.combining import FEWEST, NO_SPREAD, centre_units, resampled
 from experiments.evaluation.influence import INFLUENCES, clustered_variance
 from experiments.evaluation.intervals import (
     Interval,
@@ -14,7 +14,7 @@ from experiments.evaluation.intervals import (
     percentile_interval,
     random_effects,
 )
-from experiments.evaluation.metrics import Floats
+from experiments.evaluation.measures import measure
 from experiments.evaluation.reporting import Evaluation, hidden_parts
 from experiments.evaluation.sample import Part, Sample
 from experiments.results import SCHEMA_VERSION, Comparisons
@@ -25,7 +25,10 @@ Row = dict[str, Any]
 
 
 def compare(
-    evaluation: Evaluation, sample: Sample, learners: tuple[str, str], risks: tuple[Floats, Floats]
+    evaluation: Evaluation,
+    sample: Sample,
+    learners: tuple[str, str],
+    parts: tuple[Sequence[Part], Sequence[Part]],
 ) -> pl.DataFrame:
     """Return the differences learner minus reference under one scheme, schema Comparisons.
 
@@ -33,9 +36,9 @@ def compare(
         evaluation: what the outcome's figures share.
         sample: the scheme's evaluated rows.
         learners: the learner and its reference.
-        risks: their risks, shape (rows of the sample,) each.
+        parts: the test folds with the risks of each.
     """
-    pairs = list(zip(sample.parts(risks[0]), sample.parts(risks[1]), strict=True))
+    pairs = list(zip(*parts, strict=True))
     rows = [
         {"metric": name, "group": group, "folds": folds, **_figures(interval)}
         for name in COMPARED
@@ -46,6 +49,8 @@ def compare(
         "study": evaluation.study,
         "outcome": evaluation.outcome,
         "scheme": sample.scheme,
+        "cause": 1,
+        "horizon": sample.horizon,
         "learner": learners[0],
         "reference": learners[1],
     }

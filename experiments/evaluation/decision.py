@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.evaluation.calibration import NORMAL, Point
+from experiments.evaluation.combining import FEWEST
 from experiments.evaluation.influence import clustered_variance
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part, Pooled, distinct, pooled
+from models.censoring import inverse_probability_weights
 
 LOWER, UPPER, POINTS = 0.05, 0.5, 19  # where the outcome declares no range
 
@@ -22,8 +24,9 @@ def decision_curve(parts: Sequence[Part], at: Floats, smallest_cell: int) -> lis
     """Return the model's net benefit at each threshold.
 
     Vickers and Elkin 2006, doi 10.1177/0272989X06295361: share of true positives minus share of false positives times the
-    odds of the threshold, here with censoring weights (Vickers 2008, doi 10.1186/1472-6947-8-53). A threshold where
-    fewer than `smallest_cell` patients with an event are flagged, or some but fewer are left unflagged, has no value.
+    odds of the threshold. With times, the true positives are the flagged times the Aalen-Johansen risk among the flagged
+    (Vickers 2008, doi 10.1186/1472-6947-8-53): censoring need only be independent of the outcome among them. A threshold
+    where fewer than `smallest_cell` patients with an event are flagged, or some but fewer are left unflagged, has no value.
     """
     rows = pooled(parts)
     return [_at(rows, float(threshold), rows.risk >= threshold, smallest_cell) for threshold in at]
@@ -39,13 +42,36 @@ def treat_all_curve(parts: Sequence[Part], at: Floats, smallest_cell: int) -> li
 def _at(rows: Pooled, threshold: float, flagged: NDArray[np.bool_], smallest_cell: int) -> Point:
     if _too_few(rows, flagged, smallest_cell):
         return Point(threshold, None, None, None, None)
-    total = float(rows.weight.sum())
-    odds = threshold / (1 - threshold)
-    benefit = flagged * (rows.label - (1 - rows.label) * odds)
-    net = float(rows.weight @ benefit) / total
-    error = float(np.sqrt(clustered_variance(rows.weight * (benefit - net) / total, rows.patient)))
+    counted, events = _flagged_events(rows, flagged)
+    total, odds = float(counted.sum()), threshold / (1 - threshold)
+    benefit = events - (flagged * counted - events) * odds
+    net = float(benefit.sum()) / total
+    error = float(np.sqrt(clustered_variance((benefit - net * counted) / total, rows.patient)))
     n = round(len(rows.risk) / rows.repeats)
     return Point(threshold, net, net - NORMAL * error, net + NORMAL * error, n)
+
+
+def _flagged_events(rows: Pooled, flagged: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return how much each row counts, and how much of it is an event among the flagged, shape (n,) each.
+
+    The weighted events of the flagged sum to their number times their Aalen-Johansen risk, as weights by the censoring
+    among them do (Geskus 2011, doi 10.1111/j.1541-0420.2010.01420.x). Populations are kept apart.
+    """
+    if rows.time is None or rows.cause is None:
+        return rows.weight, rows.weight * rows.label * flagged
+    events = np.zeros_like(rows.label)
+    strata = _populations(rows, flagged)[flagged]
+    weight = inverse_probability_weights(rows.time[flagged], rows.cause[flagged], rows.horizon, strata)
+    events[flagged] = weight * rows.label[flagged]
+    return np.ones_like(rows.label), events
+
+
+def _populations(rows: Pooled, flagged: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return each row's population; those with few flagged followed to the horizon are pooled, as their curve ends early."""
+    if rows.population is None or rows.time is None:
+        return np.zeros(len(rows.label), dtype=np.int64)
+    followed = np.bincount(rows.population, flagged & (rows.time >= rows.horizon))
+    return np.where(followed[rows.population] >= FEWEST, rows.population, -1)
 
 
 def _too_few(rows: Pooled, flagged: NDArray[np.bool_], smallest_cell: int) -> bool:

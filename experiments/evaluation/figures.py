@@ -20,7 +20,9 @@ def calibration_figure(curves: pl.DataFrame, schemes: Sequence[str]) -> Any:
     """
     figure, panels = _panels(len(schemes))
     for panel, scheme in zip(panels, schemes, strict=True):
-        points = curves.filter((pl.col("scheme") == scheme) & (pl.col("curve") == "calibration")).sort("x")
+        own = curves.filter(pl.col("scheme") == scheme)
+        points = own.filter(pl.col("curve") == "calibration").sort("x")
+        smooth = own.filter(pl.col("curve") == "calibration_smooth").sort("x")
         panel.set_title(literal(scheme))
         panel.set_xlabel("predicted risk (mean of group)")
         panel.set_ylabel("observed risk")
@@ -30,24 +32,43 @@ def calibration_figure(curves: pl.DataFrame, schemes: Sequence[str]) -> Any:
         x, y, lower, upper = (points[name].to_numpy() for name in ("x", "y", "lower", "upper"))
         top = min(1.0, 1.05 * float(max(x.max(), upper.max())))
         panel.plot([0, top], [0, top], color=PALETTE["grey"], linestyle="--", linewidth=1, label="ideal")
-        panel.fill_between(
-            x, lower, upper, color=PALETTE["sky"], alpha=0.3, linewidth=0, label="95 % interval"
-        )
+        if not smooth.is_empty():
+            panel.fill_between(
+                smooth["x"],
+                smooth["lower"],
+                smooth["upper"],
+                color=PALETTE["sky"],
+                alpha=0.3,
+                linewidth=0,
+                label="smooth, 95 % band",
+            )
+            panel.plot(smooth["x"], smooth["y"], color=PALETTE["sky"], linewidth=1.5)
         panel.vlines(x, lower, upper, color=PALETTE["blue"], linewidth=1)
-        panel.plot(x, y, color=PALETTE["blue"], marker="o", markersize=4, label="model")
+        panel.plot(
+            x, y, color=PALETTE["blue"], marker="o", markersize=4, linestyle="", label="groups, 95 % interval"
+        )
         panel.set_xlim(0, top)
         panel.set_ylim(0, top)
         panel.legend(loc="upper left")
     return figure
 
 
-def decision_figure(curves: pl.DataFrame, schemes: Sequence[str]) -> Any:
-    """Return net benefit over the threshold for the model, everybody and nobody, one panel per scheme."""
+def decision_figure(
+    curves: pl.DataFrame, schemes: Sequence[str], reference: tuple[str, pl.DataFrame] | None = None
+) -> Any:
+    """Return net benefit over the threshold for the model, everybody, nobody and a reference, one panel per scheme.
+
+    Args:
+        curves: schema Curves, one learner's.
+        schemes: the panels, in order.
+        reference: the clinical model's name and curves, drawn beside.
+    """
     figure, panels = _panels(len(schemes))
     for panel, scheme in zip(panels, schemes, strict=True):
         own = curves.filter(pl.col("scheme") == scheme)
-        model = own.filter((pl.col("curve") == "decision") & pl.col("y").is_not_null()).sort("x")
+        model = _net_benefit(curves, scheme)
         everybody = own.filter((pl.col("curve") == "treat_all") & pl.col("y").is_not_null()).sort("x")
+        beside = pl.DataFrame() if reference is None else _net_benefit(reference[1], scheme)
         panel.set_title(literal(scheme))
         panel.set_xlabel("threshold of risk")
         panel.set_ylabel("net benefit (per patient)")
@@ -56,6 +77,8 @@ def decision_figure(curves: pl.DataFrame, schemes: Sequence[str]) -> Any:
             panel.plot(
                 everybody["x"], everybody["y"], color=PALETTE["grey"], linestyle="--", label="everybody"
             )
+        if reference is not None and not beside.is_empty():
+            panel.plot(beside["x"], beside["y"], color=PALETTE["orange"], label=literal(reference[0]))
         if not model.is_empty():
             panel.fill_between(
                 model["x"], model["lower"], model["upper"], color=PALETTE["sky"], alpha=0.3, linewidth=0
@@ -67,6 +90,12 @@ def decision_figure(curves: pl.DataFrame, schemes: Sequence[str]) -> Any:
         panel.set_ylim(-0.25 * highest, 1.1 * highest)
         panel.legend(loc="upper right")
     return figure
+
+
+def _net_benefit(curves: pl.DataFrame, scheme: str) -> pl.DataFrame:
+    return curves.filter(
+        (pl.col("scheme") == scheme) & (pl.col("curve") == "decision") & pl.col("y").is_not_null()
+    ).sort("x")
 
 
 def groups_figure(metrics: pl.DataFrame, schemes: Sequence[str]) -> Any:

@@ -18,6 +18,7 @@ class FollowUp:
         cause: shape (n,), 0 censored, 1 the event, 2 and above competing events.
         uncensored: shape (n,), G(T-): the probability of being uncensored just before the row's own time, in the
             evaluated population.
+        population: shape (n,), the number of the population (and level of covariates) that G was estimated in.
         horizons: days, increasing, the last one `horizon`.
         labels, weights: shape (n, horizons), as of Part, at each of `horizons`.
         risks: shape (n, horizons), one learner's risks of cause 1; None where only those at `horizon` are known.
@@ -27,6 +28,7 @@ class FollowUp:
     time: Floats
     cause: NDArray[np.int64]
     uncensored: Floats
+    population: NDArray[np.int64]
     horizons: tuple[float, ...]
     labels: Floats
     weights: Floats
@@ -39,6 +41,7 @@ class FollowUp:
             self.time[rows],
             self.cause[rows],
             self.uncensored[rows],
+            self.population[rows],
             self.horizons,
             self.labels[rows],
             self.weights[rows],

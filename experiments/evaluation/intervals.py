@@ -15,7 +15,12 @@ SCALES = {  # where the normal approximation is better and bounds stay inside th
     "auroc": "logit",
     "average_precision": "logit",
     "brier": "logit",
+    "concordance": "logit",
+    "integrated_brier": "logit",
     "observed_to_expected": "log",
+    "ici": "log",
+    "e50": "log",
+    "e90": "log",
 }
 
 
@@ -144,15 +149,27 @@ def prediction_interval(effects: Floats, variances: Floats) -> tuple[float, floa
     return min(lower, around_mean[0]), max(upper, around_mean[1])  # never inside the mean's own interval
 
 
+def between_interval(effects: Floats, variances: Floats) -> tuple[float, float]:
+    """Return the 95 % interval of the between-unit variance, by the generalised Q statistic (Viechtbauer 2007)."""
+    sides = np.array([(1 + LEVEL) / 2, (1 - LEVEL) / 2])
+    lower, upper = np.interp(stats.chi2.ppf(sides, len(effects) - 1), *_q_by_variance(effects, variances))
+    return float(lower), float(upper)
+
+
 def _between_distribution(effects: Floats, variances: Floats) -> Floats:
     """Return equally likely values of the between-unit variance: each chi-squared quantile of Q, solved for it."""
+    probabilities = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    wanted = stats.chi2.ppf(probabilities, len(effects) - 1)
+    return np.asarray(np.interp(wanted, *_q_by_variance(effects, variances)), dtype=np.float64)
+
+
+def _q_by_variance(effects: Floats, variances: Floats) -> tuple[Floats, Floats]:
+    """Return the generalised Q statistic, in increasing order, and the between-unit variance that gives it."""
     candidates = np.concatenate([[0.0], np.geomspace(1e-5, 1e3, 400) * max(float(effects.var()), 1e-12)])
     weights = 1 / (variances + candidates[:, None])
     means = weights @ effects / weights.sum(axis=1)
     statistic = (weights * (effects - means[:, None]) ** 2).sum(axis=1)  # falls as the variance grows
-    probabilities = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    wanted = stats.chi2.ppf(probabilities, len(effects) - 1)
-    return np.asarray(np.interp(wanted, statistic[::-1], candidates[::-1]), dtype=np.float64)
+    return statistic[::-1], candidates[::-1]
 
 
 def percentile_interval(resampled: Floats) -> tuple[float, float] | None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.disclosure import SUPPRESSED, hidden_cells
-from experiments.evaluation.combining import bootstrap_interval, measure, resampled
+from experiments.evaluation.combining import bootstrap_interval, resampled
 from experiments.evaluation.intervals import Interval
+from experiments.evaluation.measures import measured
 from experiments.evaluation.sample import Part, Sample
 from experiments.seeds import seed_for
 
@@ -46,7 +47,7 @@ def part_intervals(
     evaluation: Evaluation, sample: Sample, part: Part, names: Sequence[str]
 ) -> dict[str, Interval]:
     """Return a part's figures; with a patient bootstrap where the part is a left-out group."""
-    values = {name: measure(part, name) for name in names}
+    values = measured(part, names)
     if sample.kind == "stratified_kfold":
         return {name: plain(value, part) for name, value in values.items()}
     defined = [name for name in names if np.isfinite(values[name])]
@@ -86,7 +87,15 @@ def hidden_parts(parts: Sequence[Part], smallest_cell: int) -> NDArray[np.bool_]
     return hidden
 
 
-def figure_row(metric: str, interval: Interval, n: int | None, events: int | None, **place: Any) -> Row:
+def figure_row(
+    metric: str,
+    interval: Interval,
+    n: int | None,
+    events: int | None,
+    *,
+    patients: int | None = None,
+    **place: Any,
+) -> Row:
     """Return one row of the metrics table, without what all rows share."""
     empty = {"repeat": None, "fold": None, "group": None, "subgroup": None}
     bounds = {"lower": interval.lower, "upper": interval.upper, "interval_kind": interval.kind}
@@ -94,6 +103,7 @@ def figure_row(metric: str, interval: Interval, n: int | None, events: int | Non
         "metric": metric,
         "estimate": interval.estimate,
         "n": n,
+        "patients": patients,
         "events": events,
         "note": interval.note,
     }

@@ -80,6 +80,7 @@ class Pooled:
     Attributes:
         label, risk, weight, patient: as in Part, shape (n,).
         repeats: how often each prediction stands among them.
+        time, cause, population, horizon: as in FollowUp; None for a label.
     """
 
     label: Floats
@@ -87,6 +88,10 @@ class Pooled:
     weight: Floats
     patient: NDArray[np.int64]
     repeats: int
+    time: Floats | None = None
+    cause: NDArray[np.int64] | None = None
+    population: NDArray[np.int64] | None = None
+    horizon: float = 0.0
 
 
 def pooled(parts: Sequence[Part]) -> Pooled:
@@ -95,7 +100,14 @@ def pooled(parts: Sequence[Part]) -> Pooled:
         np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "risk", "weight")
     )
     patient = np.concatenate([part.patient for part in parts])
-    return Pooled(label, risk, weight, patient, len({part.repeat for part in parts}))
+    repeats = len({part.repeat for part in parts})
+    known = [part.follow_up for part in parts if part.follow_up is not None]
+    if len(known) < len(parts):
+        return Pooled(label, risk, weight, patient, repeats)
+    time, cause, population = (
+        np.concatenate([getattr(own, name) for own in known]) for name in ("time", "cause", "population")
+    )
+    return Pooled(label, risk, weight, patient, repeats, time, cause, population, known[0].horizon)
 
 
 @dataclass(frozen=True)

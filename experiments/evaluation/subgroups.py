@@ -14,7 +14,7 @@ from experiments.evaluation.reporting import (
     figure_row,
     part_intervals,
 )
-from experiments.evaluation.sample import Part, Sample
+from experiments.evaluation.sample import Part, Sample, distinct
 
 EVERYBODY = ""
 SUBGROUP_MEASURES = ("auroc", "brier", "observed_to_expected")
@@ -23,12 +23,18 @@ SUBGROUP_MEASURES = ("auroc", "brier", "observed_to_expected")
 def subgroup_rows(evaluation: Evaluation, sample: Sample, parts: Sequence[Part]) -> list[Row]:
     """Return the figures of every declared subgroup under one scheme.
 
-    Leave-country-out reports each direction on its own; the other schemes one combined figure per level. A level that is
+    Leave-country-out reports each direction on its own, and later patients are one part; the other schemes have one
+    combined figure per level. A level that is
     not recorded is a level, so that no count follows from the others and the total.
     """
     rows: list[Row] = []
     for variable in evaluation.subgroups:
-        if sample.kind == "leave_country_out":
+        if sample.kind == "temporal":
+            levels, tables = _hidden(parts, variable, evaluation.smallest_cell)
+            for part in parts:
+                later = _of_direction(evaluation, sample, part, variable, set(levels[tables[EVERYBODY]]))
+                rows += [{**row, "repeat": None, "fold": None, "group": None} for row in later]
+        elif sample.kind == "leave_country_out":
             if variable != "country":
                 levels, tables = _hidden(parts, variable, evaluation.smallest_cell)
                 for part in parts:
@@ -51,7 +57,14 @@ def _over_folds(evaluation: Evaluation, sample: Sample, parts: Sequence[Part], v
         own = [part.take(part.places[variable] == level) for part in parts]
         own = [part for part in own if len(part.label)]
         rows += [
-            figure_row(metric, interval, len(whole.label), whole.events, subgroup=name)
+            figure_row(
+                metric,
+                interval,
+                len(whole.label),
+                whole.events,
+                patients=distinct(whole.patient),
+                subgroup=name,
+            )
             for metric in SUBGROUP_MEASURES
             for interval in combined(sample.kind, own, metric, sample.test_to_train, _fold_units(own))[:1]
         ]
@@ -64,7 +77,7 @@ def _of_direction(
     rows = []
     for level in np.unique(part.places[variable]):
         some = part.take(part.places[variable] == level)
-        place = {
+        place: Row = {
             "repeat": part.repeat,
             "fold": part.fold,
             "group": part.group,
@@ -75,7 +88,14 @@ def _of_direction(
             continue
         found = part_intervals(evaluation, sample, some, SUBGROUP_MEASURES)
         rows += [
-            figure_row(metric, found[metric], len(some.label), some.events, **place)
+            figure_row(
+                metric,
+                found[metric],
+                len(some.label),
+                some.events,
+                patients=distinct(some.patient),
+                **place,
+            )
             for metric in SUBGROUP_MEASURES
         ]
     return rows

@@ -39,7 +39,7 @@ def with_labels(
     labels = np.stack([(cause == 1) & (time <= step) for step in steps], axis=1).astype(np.float64)
     weights = np.stack([inverse_probability_weights(time, cause, step, strata) for step in steps], axis=1)
     uncensored = _own_censoring(time, cause, strata)
-    follow_up = FollowUp(horizon, time, cause, uncensored, steps, labels, weights)
+    follow_up = FollowUp(horizon, time, cause, uncensored, strata, steps, labels, weights)
     frame = tested.with_columns(label=pl.Series(labels[:, -1]), weight=pl.Series(weights[:, -1]))
     return frame, follow_up
 

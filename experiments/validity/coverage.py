@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from experiments.evaluation.combining import bootstrap_interval, centre_units, combined, measure, resampled
+from experiments.evaluation.combining import bootstrap_interval, centre_units, combined, resampled
+from experiments.evaluation.measures import measure
 from experiments.evaluation.metrics import expit
 from experiments.evaluation.sample import Part
 from experiments.seeds import seed_for

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from experiments.results import Comparisons, Metrics
+from experiments.results import Comparisons, Metrics, at_horizon
 from features.schema import ColumnDescriptions
 from pipeline.cards.advice import limits_found, next_steps
 from pipeline.cards.flow import Table, file_flow, outcome_counts, patient_flow, prediction_flow, worded_count
@@ -71,7 +71,7 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
     settings = study.outcomes[outcome]
     cell = workspace / "train" / outcome / learner
     metrics = read_table(workspace / "compare" / outcome / "metrics.parquet", Metrics)
-    metrics = metrics.filter(pl.col("learner") == learner)
+    metrics = at_horizon(metrics.filter(pl.col("learner") == learner), settings.main_horizon)
     if metrics.is_empty():
         raise BadInput(
             f"{workspace}/compare/{outcome}/metrics.parquet has no row of {learner}: run dvc repro."
@@ -81,7 +81,7 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
     smallest = 0 if study.disclosure.level == "public" else study.disclosure.smallest_cell
     intake = read_json(workspace / "tables" / "flow.json")
     comparisons = read_table(workspace / "compare" / outcome / "comparisons.parquet", Comparisons)
-    comparisons = comparisons.filter(pl.col("learner") == learner)
+    comparisons = at_horizon(comparisons.filter(pl.col("learner") == learner), settings.main_horizon)
     final = read_json(cell / "final.json")
     columns = read_table(workspace / "assembled" / "columns.parquet", ColumnDescriptions)
     return Card(
@@ -194,10 +194,11 @@ def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
     table = []
     for rung, figures in _rungs(study, metrics):
         cells = dict.fromkeys(METRICS.values(), "")
-        for row in figures.filter(pl.col("interval_kind") != "prediction_interval").iter_rows(named=True):
-            cells[METRICS.get(row["metric"], row["metric"])] = number(row["estimate"]) + in_brackets(
-                row["lower"], row["upper"]
-            )
+        shown = figures.filter(
+            (pl.col("interval_kind") != "prediction_interval") & pl.col("metric").is_in(list(METRICS))
+        )
+        for row in shown.iter_rows(named=True):
+            cells[METRICS[row["metric"]]] = number(row["estimate"]) + in_brackets(row["lower"], row["upper"])
         sizes = figures.filter(pl.col("metric") == "auroc").head(1).to_dicts()
         size = sizes[0] if sizes else {"n": None, "events": None}
         table.append(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.results import Comparisons, Metrics
+from experiments.results import Comparisons, Metrics, at_horizon
 from pipeline.files import read_table
 from pipeline.settings.experiment import CellSettings
 from pipeline.settings.load import load_parameters
@@ -44,6 +44,8 @@ def run() -> int:
     for cell in _primary_first(study):
         metrics = read_table(workspace / "compare" / cell.outcome / "metrics.parquet", Metrics)
         comparisons = read_table(workspace / "compare" / cell.outcome / "comparisons.parquet", Comparisons)
+        horizon = study.outcomes[cell.outcome].main_horizon
+        metrics, comparisons = at_horizon(metrics, horizon), at_horizon(comparisons, horizon)
         console.print()
         console.print(Text(f"{cell.outcome}: {study.outcomes[cell.outcome].title}", style="bold"))
         console.print(outcome_table(study, cell, metrics, comparisons))

@@ -7,10 +7,19 @@ from experiments.disclosure import smallest_published
 from experiments.evaluation.report import OutcomeReport, outcome_report
 from experiments.evaluation.reporting import Evaluation
 from experiments.figures import save_svg
-from experiments.results import Comparisons, Curves, Metrics, Predictions, Splits
+from experiments.results import (
+    Comparisons,
+    Curves,
+    Heterogeneity,
+    Ladder,
+    Metrics,
+    Predictions,
+    Splits,
+)
 from features.schema import Outcomes, Rows
 from pipeline.errors import BadSettings
 from pipeline.files import read_table, replaced_folder, write_json, write_table
+from pipeline.settings.compute import compute_of
 from pipeline.settings.load import load_parameters
 from pipeline.settings.study import Study
 
@@ -36,11 +45,13 @@ def run(*, outcome: str, assembled: Path, outcomes: Path, splits: Path, train: P
         evaluation=_evaluation(study, outcome),
         schemes={name: study.validation[name].kind for name in schemes},
         horizon=settings.main_horizon or 0.0,
+        horizons=settings.horizons,
         references=(study.tuning.clinical_reference, "base_rate"),
         covariates=study.censoring_covariates,
         decision_range=None
         if settings.thresholds is None
         else (settings.thresholds.lower, settings.thresholds.upper),
+        compute=compute_of(study),
     )
     _write(report, out)
 
@@ -66,6 +77,8 @@ def _write(report: OutcomeReport, out: Path) -> None:
         write_table(report.metrics, folder / "metrics.parquet", Metrics)
         write_table(report.curves, folder / "curves.parquet", Curves)
         write_table(report.comparisons, folder / "comparisons.parquet", Comparisons)
+        write_table(report.heterogeneity, folder / "heterogeneity.parquet", Heterogeneity)
+        write_table(report.ladder, folder / "ladder.parquet", Ladder)
         write_json(report.weights, folder / "weights.json")
         for name, figure in report.figures.items():
             save_svg(figure, folder / "figures" / f"{name}.svg")

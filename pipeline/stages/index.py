@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from experiments.results import Metrics
+from experiments.results import Metrics, at_horizon
 from pipeline.cards.facts import headlines
 from pipeline.cards.render import render_index
 from pipeline.errors import BadInput
@@ -40,6 +40,7 @@ def _row(study: Study, outcome: str, learner: str, workspace: Path) -> dict[str,
         raise BadInput(f"{card} is not there: the stage card@{outcome} writes it. Run dvc repro.")
     path = workspace / "compare" / outcome / "metrics.parquet"
     metrics = read_table(path, Metrics).filter(pl.col("learner") == learner)
+    metrics = at_horizon(metrics, study.outcomes[outcome].main_horizon)
     return {
         "href": f"../cards/{outcome}/{learner}",
         "outcome": study.outcomes[outcome].title,

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from experiments.results import Metrics, ShapSummary
+from experiments.results import Metrics, ShapSummary, at_horizon
 from pipeline.commands.use import parameters_text, read_study
 from pipeline.files import read_json, read_table, write_text
 from pipeline.settings.load import check_study
@@ -148,6 +148,7 @@ def _figures(study: Study) -> Iterator[dict[str, Any]]:
         & pl.col("subgroup").is_null()
         & (pl.col("interval_kind") != "prediction_interval")
     )
+    combined = at_horizon(combined, study.outcomes[OUTCOME].main_horizon)
     for row in combined.iter_rows(named=True):
         yield {key: row[key] for key in ("learner", "scheme", "estimate", "lower", "upper")} | {
             "figure": "auroc"

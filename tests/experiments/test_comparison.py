@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from experiments.evaluation.comparison import compare
-from experiments.evaluation.evaluate import risks_of
+from experiments.evaluation.evaluate import predicted_parts, risks_of
 from experiments.evaluation.metrics import auroc
 from experiments.evaluation.reporting import Evaluation
 from tests.experiments.evaluated_cohort import KINDS, cohort, sample_of
@@ -23,8 +23,8 @@ def data() -> dict[str, Any]:
 
 def difference(data: dict[str, Any], scheme: str, learner: str, reference: str) -> pl.DataFrame:
     sample = sample_of(data, scheme)
-    risks = [risks_of(sample, data["predictions"][name], name) for name in (learner, reference)]
-    return compare(EVALUATION, sample, (learner, reference), (risks[0], risks[1]))
+    parts = [predicted_parts(sample, data["predictions"][name], name) for name in (learner, reference)]
+    return compare(EVALUATION, sample, (learner, reference), (parts[0], parts[1]))
 
 
 @pytest.mark.parametrize("scheme", KINDS)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from experiments.evaluation.evaluate import learner_metrics, risks_of
+from experiments.evaluation.evaluate import learner_metrics, predicted_parts, risks_of
 from experiments.evaluation.report import outcome_report
 from experiments.evaluation.reporting import Evaluation
 from experiments.evaluation.sample import evaluated_sample, weights_report
@@ -28,7 +28,7 @@ def figures(
 ) -> pl.DataFrame:
     sample = sample_of(data, scheme)
     return learner_metrics(
-        evaluation, sample, learner, risks_of(sample, data["predictions"][learner], learner)
+        evaluation, sample, learner, predicted_parts(sample, data["predictions"][learner], learner)
     )
 
 

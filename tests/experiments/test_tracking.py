@@ -102,6 +102,8 @@ def _write_workspace(folder: Path, auroc: float = 0.7) -> Path:
         "study": "demo",
         "outcome": "relapse",
         "scheme": "random",
+        "cause": 1,
+        "horizon": 365.0,
         "group": None,
         "learner": "lightgbm",
         "reference": "base_rate",

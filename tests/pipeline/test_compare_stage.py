@@ -10,7 +10,7 @@ from experiments.results import Comparisons, Curves, Metrics, Predictions, Split
 from features.errors import BadInput
 from features.schema import Outcomes, Rows
 from pipeline.files import read_json, read_table, write_table
-from pipeline.settings.experiment import CellSettings, Disclosure
+from pipeline.settings.experiment import CellSettings, Compute, Disclosure
 from pipeline.settings.outcome import Estimand, EventWithinHorizon
 from pipeline.stages import compare
 from tests.experiments.evaluated_cohort import HORIZON, KINDS, cohort
@@ -40,6 +40,7 @@ def study(*learners: str) -> Any:
         subgroups=("sex",),
         censoring_covariates=(),
         disclosure=Disclosure(),
+        compute=Compute(engine="serial"),
         outcomes={"relapse": outcome},
         cells=(CellSettings(outcome="relapse", learners=learners, schemes=tuple(KINDS)),),
         validation={name: SimpleNamespace(kind=kind) for name, kind in KINDS.items()},
