@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.training_rows import TrainingRows
 
 Floats = NDArray[np.float64]
 
@@ -33,11 +34,9 @@ class ConstantLogOdds:
         return json.dumps({"log_odds": self.value}).encode()
 
 
-def fit_base_rate(
-    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
-) -> ConstantLogOdds:
+def fit_base_rate(rows: TrainingRows, parameters: Mapping[str, Any]) -> ConstantLogOdds:
     """Fit the weighted event rate: the Horvitz-Thompson estimate of the risk at the horizon."""
-    rate = float(np.average(labels, weights=weights))
+    rate = float(np.average(rows.labels, weights=rows.weights))
     return ConstantLogOdds(float(np.log(rate) - np.log1p(-rate)))
 
 

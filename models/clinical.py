@@ -3,29 +3,29 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.fixed_horizon import FixedHorizonLearner, Recipe
 from models.logistic import LinearLogOdds, fit_logistic, load_linear
-
-Floats = NDArray[np.float64]
+from models.training_rows import TrainingRows
 
 # So weak that it only decides between columns that copy each other and keeps separated classes finite: it shrinks a
 # coefficient by about a thousandth.
 RIDGE = 1e-4
 
 
-def fit_clinical(
-    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
-) -> LinearLogOdds:
+def fit_clinical(rows: TrainingRows, parameters: Mapping[str, Any]) -> LinearLogOdds:
     """Fit a weakly penalised logistic regression; nothing in it is random."""
-    return fit_logistic(values, labels, weights, penalty=RIDGE, l1_ratio=0.0)
+    return fit_logistic(rows.values, rows.labels, rows.weights, penalty=RIDGE, l1_ratio=0.0, signs=rows.signs)
 
 
 class Clinical(FixedHorizonLearner):
     """Logistic regression on predictors that the study names."""
 
     recipe = Recipe(
-        kind="clinical", fit=fit_clinical, load=load_linear, suffix="json", scale=True, needs_predictors=True
+        kind="clinical",
+        fit=fit_clinical,
+        load=load_linear,
+        suffix="json",
+        scale=True,
+        needs_predictors=True,
+        monotone=True,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -69,6 +69,21 @@ class Learner(Protocol):
         """Rebuild the fitted learner from `to_parts`; raises BadTarget on anything unknown or damaged."""
 
 
+@runtime_checkable
+class PreparedLearner(Protocol):
+    """A learner that can share work between fits of the same rows with other tuned parameters.
+
+    What `prepare` returns depends on the rows, the columns, the seed and the constraints, never on a tuned parameter, and
+    `fit_prepared` of it gives byte for byte what `fit` gives. It holds training rows: it is never stored.
+    """
+
+    def prepare(self, X: pl.DataFrame, target: Target) -> Any:
+        """Return preprocessed and binned training rows; raises BadTarget as `fit` does."""
+
+    def fit_prepared(self, prepared: Any) -> Self:
+        """Fit on what `prepare` of a learner of this kind, these columns and this seed returned."""
+
+
 @dataclass(frozen=True)
 class LearnerKind:
     """A registered kind of learner.
@@ -83,6 +98,7 @@ class LearnerKind:
         defaults: parameters used where nothing is tuned.
         targets: what it can learn from: labels, times or both.
         uses_modalities: it needs to know which feature set each column belongs to.
+        monotone: it keeps constraints given as parameters["monotone"] = {column: increasing | decreasing}.
     """
 
     build: Callable[..., Learner]
@@ -92,3 +108,4 @@ class LearnerKind:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     targets: frozenset[str] = frozenset({"label", "time"})
     uses_modalities: bool = False
+    monotone: bool = False

@@ -3,29 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
 from models.logistic import LinearLogOdds, fit_logistic, load_linear
-
-Floats = NDArray[np.float64]
+from models.training_rows import TrainingRows
 
 DEFAULTS = {"penalty": 0.05, "l1_ratio": 0.5}
 
 
-def fit_elastic_net(
-    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
-) -> LinearLogOdds:
+def fit_elastic_net(rows: TrainingRows, parameters: Mapping[str, Any]) -> LinearLogOdds:
     """Fit the elastic net; nothing in it is random."""
     penalty, l1_ratio = float(parameters["penalty"]), float(parameters["l1_ratio"])
     if not (penalty >= 1e-6 and 0 <= l1_ratio <= 1):
         raise BadTarget(
             f"elastic_net needs penalty of 1e-6 or more and l1_ratio from 0 to 1; got {penalty} and {l1_ratio}."
         )
-    return fit_logistic(values, labels, weights, penalty=penalty, l1_ratio=l1_ratio)
+    return fit_logistic(
+        rows.values, rows.labels, rows.weights, penalty=penalty, l1_ratio=l1_ratio, signs=rows.signs
+    )
 
 
 def elastic_net_space(trial: Trial) -> dict[str, Any]:
@@ -46,4 +42,5 @@ class ElasticNet(FixedHorizonLearner):
         suffix="json",
         defaults=DEFAULTS,
         scale=True,
+        monotone=True,
     )

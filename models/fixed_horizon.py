@@ -10,9 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.errors import BadTarget
+from models.monotone import PARAMETER as MONOTONE
+from models.monotone import checked_monotone, require_monotone_columns, signs
 from models.numeric import logistic
 from models.preprocessing import Preprocessor, require_columns
 from models.target import Target
+from models.training_rows import TrainingRows, require_rows, require_variation, rows_of_known_status
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -40,7 +43,7 @@ class Recipe:
 
     Attributes:
         kind: its name in the registry.
-        fit: fit(values, labels, weights, parameters, seed): values (rows, derived), labels 0/1, weights with mean 1.
+        fit: fit(rows, parameters): the model of these training rows.
         load: rebuilds the model from its bytes; raises BadTarget where they are not what to_bytes wrote.
         suffix: of the model's file.
         defaults: every parameter with its default; others are refused.
@@ -48,10 +51,11 @@ class Recipe:
         native_missing: the model has its own way with missing numbers.
         needs_predictors: its columns must be named by the study.
         uses_columns: it looks at features at all.
+        monotone: its fit keeps the constraints of TrainingRows.signs.
     """
 
     kind: str
-    fit: Callable[[Floats, Integers, Floats, Mapping[str, Any], int], FittedModel]
+    fit: Callable[[TrainingRows, Mapping[str, Any]], FittedModel]
     load: Callable[[bytes], FittedModel]
     suffix: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +63,16 @@ class Recipe:
     native_missing: bool = False
     needs_predictors: bool = False
     uses_columns: bool = True
+    monotone: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The training rows of each horizon."""
+
+    rows: tuple[TrainingRows, ...]
+    horizons: tuple[float, ...]
+    main: float
 
 
 class FixedHorizonLearner:
@@ -75,6 +89,7 @@ class FixedHorizonLearner:
         self, parameters: Mapping[str, Any], predictors: Sequence[str] | None = None, seed: int = 0
     ) -> None:
         self._parameters = checked_parameters(self.recipe, parameters)
+        self._monotone = checked_monotone(parameters, self.recipe.kind)
         self._predictors = None if predictors is None else tuple(predictors)
         self._seed = int(seed)
         self._horizons: tuple[float, ...] = ()
@@ -88,39 +103,38 @@ class FixedHorizonLearner:
 
     def fit(self, X: pl.DataFrame, target: Target) -> Self:
         """Fit preprocessing and model on X, shape (rows, columns); raises BadTarget where that is impossible."""
-        if X.height != len(target):
-            raise BadTarget(
-                f"Features have {X.height} rows but the target {len(target)}; assemble them again."
-            )
+        return self.fit_prepared(self.prepare(X, target))
+
+    def prepare(self, X: pl.DataFrame, target: Target) -> Prepared:
+        """Return what fits of these rows share under all tuned parameters; see contract.PreparedLearner."""
+        require_rows(X, target)
         names = self._names(X)
         require_columns(X, names)
+        require_monotone_columns(X, names, self._monotone)
         target.require_two_classes()
-        self._horizons, self._main = target.horizons, target.main
-        self._steps = [self._fit_horizon(X, target, horizon, names) for horizon in target.horizons]
+        rows = tuple(self._rows(X, target, horizon, names) for horizon in target.horizons)
+        return Prepared(rows, target.horizons, target.main)
+
+    def fit_prepared(self, prepared: Prepared) -> Self:
+        """Fit a model per horizon; gives the bytes that `fit` gives."""
+        self._horizons, self._main = prepared.horizons, prepared.main
+        self._steps = [(rows.preprocessor, self.recipe.fit(rows, self._parameters)) for rows in prepared.rows]
         return self
 
-    def _fit_horizon(
-        self, X: pl.DataFrame, target: Target, horizon: float, names: Sequence[str]
-    ) -> tuple[Preprocessor, FittedModel]:
-        weights = target.weights(horizon)
-        known = weights > 0
-        rows = X if known.all() else X.filter(known)
+    def _rows(self, X: pl.DataFrame, target: Target, horizon: float, names: Sequence[str]) -> TrainingRows:
+        rows, labels, weights = rows_of_known_status(X, target, horizon)
         preprocessor = Preprocessor.fit(
             rows, columns=names, scale=self.recipe.scale, native_missing=self.recipe.native_missing
         )
-        if names and not preprocessor.columns:
-            raise BadTarget(
-                f"None of the {len(names)} columns varies over the {rows.height} training rows; check the feature sets."
-            )
-        kept = weights[known]
-        model = self.recipe.fit(
-            preprocessor.transform(rows),
-            target.labels(horizon)[known],
-            kept / kept.mean(),
-            self._parameters,
-            self._seed,
+        require_variation(names, preprocessor, rows.height)
+        return TrainingRows(
+            preprocessor=preprocessor,
+            values=preprocessor.transform(rows),
+            labels=labels,
+            weights=weights,
+            signs=signs(preprocessor, self._monotone),
+            seed=self._seed,
         )
-        return preprocessor, model
 
     def _names(self, X: pl.DataFrame) -> Sequence[str]:
         if not self.recipe.uses_columns:
@@ -210,9 +224,30 @@ class FixedHorizonLearner:
             raise BadTarget(f"The learner {self.recipe.kind} has not been fitted yet; call fit first.")
 
 
-def checked_parameters(recipe: Recipe, parameters: Mapping[str, Any]) -> dict[str, Any]:
+class Described(Protocol):
+    """A kind of learner with its parameters."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in the registry."""
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Every parameter with its default."""
+
+    @property
+    def monotone(self) -> bool:
+        """Whether its fit keeps monotone constraints."""
+
+
+def checked_parameters(recipe: Described, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return defaults overridden by `parameters`; an unknown name is answered with the known ones."""
-    unknown = sorted(set(parameters) - set(recipe.defaults))
+    if parameters.get(MONOTONE) and not recipe.monotone:
+        raise BadTarget(
+            f"The learner {recipe.kind} takes no monotone constraints; drop monotone: in the study file, or take "
+            "another learner."
+        )
+    unknown = sorted(set(parameters) - {*recipe.defaults, MONOTONE})
     if unknown:
         known = ", ".join(sorted(recipe.defaults)) or "none"
         raise BadTarget(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.training_rows import TrainingRows
+
+if TYPE_CHECKING:
+    import lightgbm
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +25,14 @@ DEFAULTS = {
     "lambda_l2": 30.0,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.8,
+}
+# What makes the bins. Columns that cannot be split are not left out beforehand: that would depend on min_data_in_leaf.
+BINNING = {
+    "max_bin": 63,
+    "bin_construct_sample_cnt": 20_000,
+    "feature_pre_filter": False,
+    "num_threads": 1,
+    "verbosity": -1,
 }
 FEWEST_IN_LEAF = 11  # a leaf of fewer patients would tell about them
 
@@ -56,9 +68,7 @@ def _unknown_ranges(line: re.Match[str]) -> str:
     return "feature_infos=" + " ".join(["none"] * len(line.group().split()))
 
 
-def fit_light_gbm(
-    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
-) -> LightGbmModel:
+def fit_light_gbm(rows: TrainingRows, parameters: Mapping[str, Any]) -> LightGbmModel:
     """Fit the trees on one thread, the same at every run."""
     import lightgbm
 
@@ -68,20 +78,31 @@ def fit_light_gbm(
             f"got {parameters['min_data_in_leaf']}."
         )
     settings = {
-        **{name: value for name, value in parameters.items() if name != "rounds"},
+        **{name: value for name, value in parameters.items() if name in DEFAULTS and name != "rounds"},
+        **BINNING,
         "objective": "binary",
         "bagging_freq": 1,
-        "max_bin": 63,
-        "bin_construct_sample_cnt": 20_000,
-        "num_threads": 1,
         "deterministic": True,
         "force_col_wise": True,
-        "seed": seed % 2**31,
-        "verbosity": -1,
+        "seed": rows.seed % 2**31,
     }
-    rows = lightgbm.Dataset(values, label=labels, weight=weights, params=settings, free_raw_data=True)
-    booster = lightgbm.train(settings, rows, num_boost_round=int(parameters["rounds"]))
+    if rows.signs.any():
+        settings["monotone_constraints"] = rows.signs.tolist()
+        settings["monotone_constraints_method"] = "intermediate"
+    booster = lightgbm.train(settings, binned(rows), num_boost_round=int(parameters["rounds"]))
     return LightGbmModel(booster.model_to_string())
+
+
+def binned(rows: TrainingRows) -> "lightgbm.Dataset":
+    """Return LightGBM's bins of the rows, made once: they depend on no tuned parameter."""
+    import lightgbm
+
+    def make() -> lightgbm.Dataset:
+        settings = {**BINNING, "seed": rows.seed % 2**31}
+        made = lightgbm.Dataset(rows.values, label=rows.labels, weight=rows.weights, params=settings)
+        return made.construct()
+
+    return rows.once("lightgbm", make)
 
 
 def load_light_gbm(data: bytes) -> LightGbmModel:
@@ -117,4 +138,5 @@ class LightGbm(FixedHorizonLearner):
         suffix="txt",
         defaults=DEFAULTS,
         native_missing=True,
+        monotone=True,
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.errors import BadTarget
 from models.numeric import logistic
+from models.proximal import quadratic_step, violation_of
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +59,7 @@ def fit_logistic(
     *,
     penalty: float,
     l1_ratio: float,
+    signs: NDArray[np.int64] | None = None,
     tolerance: float = 1e-6,
     most_steps: int = 100,
 ) -> LinearLogOdds:
@@ -73,11 +75,17 @@ def fit_logistic(
         weights: shape (rows,), positive.
         penalty: above 0, on the scale of the mean loss, so that it means the same at every number of rows.
         l1_ratio: 0 ridge, 1 lasso.
+        signs: shape (derived,), 1 where the coefficient must not be negative, -1 not positive, 0 free; None: all free.
         tolerance: largest violation of the optimality conditions, on the scale of the mean loss.
         most_steps: Newton steps before BadTarget.
     """
     problem = _Problem(
-        values, labels, weights / weights.sum(), lasso=penalty * l1_ratio, ridge=penalty * (1.0 - l1_ratio)
+        values,
+        labels,
+        weights / weights.sum(),
+        lasso=penalty * l1_ratio,
+        ridge=penalty * (1.0 - l1_ratio),
+        signs=None if signs is None or not signs.any() else signs,
     )
     rate = float(problem.share @ labels)
     intercept, coefficients = float(np.log(rate) - np.log1p(-rate)), np.zeros(values.shape[1])
@@ -87,7 +95,7 @@ def fit_logistic(
         risk = logistic(scores)
         residual = problem.share * (risk - labels)
         offset, gradient = residual.sum(), residual @ values + problem.ridge * coefficients
-        violation = max(abs(offset), _violation(gradient, coefficients, problem.lasso))
+        violation = max(abs(offset), violation_of(gradient, coefficients, problem.lasso, problem.signs))
         if violation <= tolerance:
             return LinearLogOdds(float(intercept), coefficients)
         # The Gram matrix is the dear part: it is kept as long as the steps it gives come ten times nearer each time.
@@ -97,7 +105,15 @@ def fit_logistic(
         # The intercept is eliminated from the quadratic model: it follows from the coefficients.
         linear = gradient - offset * bend.means
         inner = max(tolerance / 10, violation / 20)
-        step = _quadratic_step(bend, linear, coefficients, lasso=problem.lasso, tolerance=inner)
+        step = quadratic_step(
+            bend.gram,
+            bend.steepest,
+            linear,
+            coefficients,
+            lasso=problem.lasso,
+            signs=problem.signs,
+            tolerance=inner,
+        )
         shift = float(-offset / bend.total - bend.means @ step)
         moves = shift + values @ step
         lasso_change = np.abs(coefficients + step).sum() - np.abs(coefficients).sum()
@@ -113,13 +129,19 @@ def fit_logistic(
 
 @dataclass(frozen=True)
 class _Problem:
-    """Rows, weights that sum to 1, and penalties."""
+    """Rows, weights that sum to 1, penalties, and the coefficients' signs where any is constrained."""
 
     values: Floats
     labels: NDArray[np.int64]
     share: Floats
     lasso: float
     ridge: float
+    signs: NDArray[np.int64] | None = None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether one linear solve gives a step."""
+        return self.lasso == 0 and self.signs is None
 
     def objective(self, scores: Floats, coefficients: Floats) -> float:
         signs = 2.0 * self.labels - 1.0
@@ -148,7 +170,7 @@ def _bend(problem: _Problem, risk: Floats) -> _Bend:
     # With more columns than rows the eigenvalues of the smaller product bound those of the Gram matrix.
     wide = gram.shape[0] > len(root)
     square = root @ root.T if wide else gram
-    largest = float(np.linalg.eigvalsh(square).max(initial=0.0)) if problem.lasso > 0 else 0.0
+    largest = float(np.linalg.eigvalsh(square).max(initial=0.0)) if not problem.smooth else 0.0
     return _Bend(total, means, gram, max(largest + (problem.ridge if wide else 0.0), 1e-12))
 
 
@@ -165,37 +187,3 @@ def _step_size(
             break
         size /= 2
     return size
-
-
-def _violation(gradient: Floats, coefficients: Floats, lasso: float) -> float:
-    """Return the largest distance of zero from the subgradient."""
-    active = np.abs(gradient + lasso * np.sign(coefficients))
-    resting = np.maximum(np.abs(gradient) - lasso, 0.0)
-    return float(np.where(coefficients != 0, active, resting).max(initial=0.0))
-
-
-def _quadratic_step(
-    bend: _Bend, linear: Floats, start: Floats, *, lasso: float, tolerance: float, most_rounds: int = 3000
-) -> Floats:
-    """Minimise linear.s + s.gram.s/2 + lasso*|start + s|_1 over s, by accelerated proximal gradient steps.
-
-    FISTA (Beck and Teboulle 2009, doi 10.1137/080716542) with restarts where momentum points uphill (O'Donoghue and
-    Candes 2015, doi 10.1007/s10208-013-9150-3).
-    """
-    if lasso == 0:
-        return np.asarray(np.linalg.solve(bend.gram, -linear), dtype=np.float64)
-    rate = 1.0 / bend.steepest
-    point = look = start
-    momentum = 1.0
-    for _ in range(most_rounds):
-        moved = look - rate * (linear + bend.gram @ (look - start))
-        new = np.sign(moved) * np.maximum(np.abs(moved) - rate * lasso, 0.0)
-        settled = np.abs(new - look).max(initial=0.0) <= rate * tolerance
-        if (look - new) @ (new - point) > 0:
-            momentum = 1.0
-        grown = (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
-        look = new + (momentum - 1.0) / grown * (new - point)
-        point, momentum = new, grown
-        if settled:
-            break
-    return np.asarray(point - start, dtype=np.float64)

@@ -24,12 +24,14 @@ LEARNERS: dict[str, LearnerKind] = {
         space=None,
         load=Clinical.from_parts,
         description="Clinical model: logistic regression on a few named predictors.",
+        monotone=True,
     ),
     "elastic_net": LearnerKind(
         build=ElasticNet,
         space=elastic_net_space,
         load=ElasticNet.from_parts,
         description="Elastic net: logistic regression with L1 and L2 penalties on scaled columns.",
+        monotone=True,
         defaults=ELASTIC_NET_DEFAULTS,
     ),
     "lightgbm": LearnerKind(
@@ -37,6 +39,7 @@ LEARNERS: dict[str, LearnerKind] = {
         space=light_gbm_space,
         load=LightGbm.from_parts,
         description="LightGBM: gradient-boosted trees with few leaves of at least 20 rows and strong shrinkage.",
+        monotone=True,
         defaults=LIGHT_GBM_DEFAULTS,
     ),
     "xgboost": LearnerKind(
@@ -44,6 +47,7 @@ LEARNERS: dict[str, LearnerKind] = {
         space=xg_boost_space,
         load=XgBoost.from_parts,
         description="XGBoost: gradient-boosted trees of depth at most 3 with large leaves and strong shrinkage.",
+        monotone=True,
         defaults=XG_BOOST_DEFAULTS,
     ),
 }

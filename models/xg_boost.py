@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.training_rows import TrainingRows
+
+if TYPE_CHECKING:
+    import xgboost
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +28,7 @@ DEFAULTS = {
 }
 # In units of the Hessian, at most 1/4 per row: 5 are 20 rows or more of weight 1.
 LEAST_CHILD_WEIGHT = 3.0
+MOST_BINS = 64
 UNREACHED = 3e38  # near the largest number of single precision
 
 
@@ -62,9 +67,7 @@ class XgBoostModel:
         return self._data
 
 
-def fit_xg_boost(
-    values: Floats, labels: NDArray[np.int64], weights: Floats, parameters: Mapping[str, Any], seed: int
-) -> XgBoostModel:
+def fit_xg_boost(rows: TrainingRows, parameters: Mapping[str, Any]) -> XgBoostModel:
     """Fit the trees on one thread, the same at every run."""
     import xgboost
 
@@ -74,20 +77,33 @@ def fit_xg_boost(
             f"patients; got {parameters['min_child_weight']}."
         )
     settings = {
-        **{name: value for name, value in parameters.items() if name != "rounds"},
+        **{name: value for name, value in parameters.items() if name in DEFAULTS and name != "rounds"},
         "objective": "binary:logistic",
-        "base_score": float(np.average(labels, weights=weights)),
+        "base_score": float(np.average(rows.labels, weights=rows.weights)),
         "tree_method": "hist",
-        "max_bin": 64,
+        "max_bin": MOST_BINS,
         "nthread": 1,
-        "seed": seed % 2**31,
+        "seed": rows.seed % 2**31,
         "verbosity": 0,
     }
-    # Row by row in single precision, as XGBoost stores them: twice as fast to take in.
-    single = np.ascontiguousarray(values, dtype=np.float32)
-    rows = xgboost.QuantileDMatrix(single, label=labels, weight=weights, max_bin=64, nthread=1)
-    booster = xgboost.train(settings, rows, num_boost_round=int(parameters["rounds"]))
-    return XgBoostModel(between_values(bytes(booster.save_raw("json")), values))
+    if rows.signs.any():
+        settings["monotone_constraints"] = tuple(rows.signs.tolist())
+    booster = xgboost.train(settings, binned(rows), num_boost_round=int(parameters["rounds"]))
+    return XgBoostModel(between_values(bytes(booster.save_raw("json")), rows.values))
+
+
+def binned(rows: TrainingRows) -> "xgboost.QuantileDMatrix":
+    """Return XGBoost's bins of the rows, made once: they depend on no tuned parameter."""
+    import xgboost
+
+    def make() -> xgboost.QuantileDMatrix:
+        # Row by row in single precision, as XGBoost stores them: twice as fast to take in.
+        single = np.ascontiguousarray(rows.values, dtype=np.float32)
+        return xgboost.QuantileDMatrix(
+            single, label=rows.labels, weight=rows.weights, max_bin=MOST_BINS, nthread=1
+        )
+
+    return rows.once("xgboost", make)
 
 
 def between_values(data: bytes, values: Floats) -> bytes:
@@ -155,4 +171,5 @@ class XgBoost(FixedHorizonLearner):
         suffix="json",
         defaults=DEFAULTS,
         native_missing=True,
+        monotone=True,
     )

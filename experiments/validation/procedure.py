@@ -12,6 +12,7 @@ from experiments.validation.draws import balanced_groups, centre_table, deal_pat
 from experiments.validation.fingerprint import journal_fingerprint
 from experiments.validation.tuning import TrialRecord, chosen, tune
 from features.errors import BadInput
+from models.contract import PreparedLearner
 from models.target import Target
 
 SURE = 1e-7  # log loss treats risks nearer to 0 or 1 as this, so that one row cannot make it infinite
@@ -118,10 +119,17 @@ def _tune(
         for k in range(inner.max() + 1)
     ]
 
+    prepared: dict[int, Any] = {}  # of each inner fold: what its trials share
+
     def loss(parameters: Mapping[str, Any], number: int) -> float:
         fitted, judged = pieces[number]
         learner = procedure.build(parameters, procedure.seed_for("inner model", fold, number))
-        learner = learner.fit(fitted.X, fitted.target)
+        if isinstance(learner, PreparedLearner):
+            if number not in prepared:
+                prepared[number] = learner.prepare(fitted.X, fitted.target)
+            learner.fit_prepared(prepared[number])
+        else:
+            learner.fit(fitted.X, fitted.target)
         return weighted_log_loss(learner.predict_risk(judged.X, part.target.horizons), judged.target)
 
     return tune(

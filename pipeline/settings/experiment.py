@@ -56,6 +56,12 @@ class LearnerSettings(Settings):
     feature_sets: tuple[Name, ...] | None = None  # only the columns of these sets
     trials: int = Field(default=20, ge=1, le=10_000)
     parameters: dict[str, Any] = {}  # fixed parameters; they are not tuned
+    monotone: dict[str, Literal["increasing", "decreasing"]] = {}  # columns along which the risk may only rise or fall
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Return everything that the learner is built with and that is not tuned."""
+        return {**self.parameters, "monotone": dict(self.monotone)} if self.monotone else dict(self.parameters)
 
 
 class CellSettings(Settings):

@@ -11,6 +11,7 @@ from features.contract import GIVEN_BY_STAGE
 from features.registry import FEATURE_SETS
 from models.registry import CLUSTERERS, LEARNERS
 from pipeline.errors import BadSettings
+from pipeline.settings.experiment import LearnerSettings
 from pipeline.settings.known_keys import explained
 from pipeline.settings.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from pipeline.settings.study import Study
@@ -176,9 +177,32 @@ def _learner_problems(study: Study) -> list[str]:
         for name, item in study.learners.items()
         if (item.kind or name) not in LEARNERS
     ]
+    problems += [
+        problem for name, item in study.learners.items() for problem in _monotone_problems(name, item)
+    ]
     if study.stratification and study.stratification.clusterer not in CLUSTERERS:
         problems.append(
             f"stratification.clusterer: {study.stratification.clusterer!r} is not known; "
             f"known: {', '.join(sorted(CLUSTERERS))}"
         )
+    return problems
+
+
+def _monotone_problems(name: str, item: LearnerSettings) -> list[str]:
+    kind = LEARNERS.get(item.kind or name)
+    if not item.monotone or kind is None:
+        return []
+    problems = []
+    if "monotone" in item.parameters:
+        problems.append(f"learners.{name}.parameters.monotone: give it as learners.{name}.monotone")
+    if not kind.monotone:
+        able = ", ".join(sorted(key for key, known in LEARNERS.items() if known.monotone))
+        problems.append(
+            f"learners.{name}.monotone: the kind {item.kind or name} keeps no constraints; drop them, or take {able}"
+        )
+    if item.predictors is not None:
+        problems += [
+            f"learners.{name}.monotone.{column}: not among its predictors; known: {', '.join(sorted(item.predictors))}"
+            for column in sorted(set(item.monotone) - set(item.predictors))
+        ]
     return problems

@@ -71,7 +71,7 @@ def run(
         Procedure(
             kind=LEARNERS[kind_name],
             kind_name=kind_name,
-            fixed=settings.parameters,
+            fixed=settings.fixed,
             predictors=predictors,
             trials=settings.trials,
             inner_folds=study.tuning.inner_folds,

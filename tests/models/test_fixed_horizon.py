@@ -51,7 +51,9 @@ def test_mean_risk_is_the_cumulative_incidence_with_competing_death(name: str) -
 def test_clinical_model_is_a_logistic_regression() -> None:
     X, target = followed()
     learner = LEARNERS["clinical"].build({}, predictors=["marker"], seed=1).fit(X, target)
-    theirs = LogisticRegression(C=1e6).fit(X.to_numpy(), target.labels(), sample_weight=target.weights())
+    theirs = LogisticRegression(C=1e6).fit(
+        X.to_numpy(), target.labels(180.0), sample_weight=target.weights(180.0)
+    )
     np.testing.assert_allclose(
         learner.predict_risk(X, [180.0])[:, 0, 0], theirs.predict_proba(X.to_numpy())[:, 1], atol=2e-3
     )
