@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
 from pipeline.settings.base import Name, Settings
 
@@ -56,12 +56,16 @@ class LearnerSettings(Settings):
     feature_sets: tuple[Name, ...] | None = None  # only the columns of these sets
     trials: int = Field(default=20, ge=1, le=10_000)
     parameters: dict[str, Any] = {}  # fixed parameters; they are not tuned
-    monotone: dict[str, Literal["increasing", "decreasing"]] = {}  # columns along which the risk may only rise or fall
+    monotone: dict[
+        str, Literal["increasing", "decreasing"]
+    ] = {}  # columns along which the risk may only rise or fall
 
     @property
     def fixed(self) -> dict[str, Any]:
         """Return everything that the learner is built with and that is not tuned."""
-        return {**self.parameters, "monotone": dict(self.monotone)} if self.monotone else dict(self.parameters)
+        return (
+            {**self.parameters, "monotone": dict(self.monotone)} if self.monotone else dict(self.parameters)
+        )
 
 
 class CellSettings(Settings):
@@ -122,8 +126,35 @@ class Disclosure(Settings):
     smallest_cell: int = Field(default=11, ge=11)  # smaller cells are suppressed; a study may only raise it
 
 
+Line = Annotated[str, StringConstraints(pattern=r"^[^\n\r]+$")]
+
+
+class Slurm(Settings):
+    """What each SLURM job that holds workers asks for."""
+
+    queue: Line | None = None  # the partition; null: the cluster's own default
+    cores: int = Field(ge=1)  # worker processes of a job
+    memory: Annotated[str, StringConstraints(pattern=r"^[1-9]\d* ?[KMGT]i?B$")]  # of a job, such as 16GB
+    walltime: Annotated[str, StringConstraints(pattern=r"^(\d+-)?\d+:\d{2}:\d{2}$")]  # such as 04:00:00
+    account: Line | None = None
+    interface: Line | None = None  # network interface of the nodes, such as ib0
+    job_extra: tuple[Line, ...] = ()  # further #SBATCH lines
+    before: tuple[Line, ...] = ()  # shell lines before the workers start, such as module load
+
+
 class Compute(Settings):
     """Where work runs; results are the same under each."""
 
-    engine: Literal["serial", "processes"] = "processes"
+    engine: Literal["serial", "processes", "dask"] = "processes"
     workers: int = Field(default=2, ge=1)
+    slurm: Slurm | None = None  # dask: workers as SLURM jobs
+    scheduler: Line | None = None  # dask: the address of a scheduler that runs already
+
+    @model_validator(mode="after")
+    def _places_agree(self) -> Self:
+        given = [name for name in ("slurm", "scheduler") if getattr(self, name) is not None]
+        if given and self.engine != "dask":
+            raise ValueError(f"{given[0]} needs engine: dask")
+        if len(given) > 1:
+            raise ValueError("slurm and scheduler are both given; keep one")
+        return self

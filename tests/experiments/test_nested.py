@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,8 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 
-from experiments.compute import Compute
+from experiments.cluster import close_workers
+from experiments.compute import Compute, Engine
 from experiments.results import Predictions, Trials
 from experiments.validation.cell import CellData, Procedure
 from experiments.validation.fingerprint import journal_fingerprint
@@ -118,11 +119,11 @@ def test_the_final_model_is_the_inner_procedure_on_everybody(result: CellResult)
     assert tuple(result.description["columns"]) == tuple(loaded.columns)
 
 
-def test_serial_and_processes_write_the_same_bytes(tmp_path: Path) -> None:
+def test_every_engine_writes_the_same_bytes(tmp_path: Path) -> None:
     data, splits, kinds = cell(times=True)
     folders = {}
-    for engine in ("serial", "processes"):
-        compute = Compute(engine, 2)
+    for engine in get_args(Engine):
+        compute = Compute(engine, 2, folder=tmp_path / "tmp")
         found = validate_cell(
             data,
             splits,
@@ -132,7 +133,9 @@ def test_serial_and_processes_write_the_same_bytes(tmp_path: Path) -> None:
             journals=tmp_path / "journals" / engine,
         )
         folders[engine] = written(found, tmp_path / engine)
-    assert folders["serial"] == folders["processes"]
+    close_workers()
+    assert list(folders) == ["serial", "processes", "dask"]
+    assert folders["serial"] == folders["processes"] == folders["dask"]
     assert {"predictions.parquet", "trials.parquet", "certificate.json", "final.json"} <= set(
         folders["serial"]
     )

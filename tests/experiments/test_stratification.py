@@ -1,11 +1,14 @@
 """Planted strata are found, one group stays one group, and the answer does not depend on the engine."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import adjusted_rand_score, mutual_info_score
 
-from experiments.compute import Compute
+from experiments.cluster import close_workers
+from experiments.compute import Compute, Engine
 from experiments.stratification.null import draw_one_group, normal_score_correlation
 from experiments.stratification.profile import profile, shared_with_centres
 from experiments.stratification.stability import draw_within, largest_jaccard, mean_jaccard
@@ -97,10 +100,14 @@ def test_stability_tells_real_strata_from_forced_ones() -> None:
         assert lowest <= found.min() <= found.max() <= highest
 
 
-def test_both_engines_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["processes", "dask"])
+def test_every_engine_gives_the_same_bytes(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("experiments.stratification.strata.NULL_DRAWS", 3)
     _, X = _planted(7.0, n=150)
-    first, second = _stratified(X), _stratified(X, compute=Compute("processes", 2))
+    first, second = _stratified(X), _stratified(X, compute=Compute(engine, 2, folder=tmp_path / "tmp"))
+    close_workers()
     assert first.summary == second.summary
     for name in ("strata", "selection", "stability", "profile"):
         assert getattr(first, name).write_json() == getattr(second, name).write_json()

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from experiments.compute import Compute, Slurm
 from pipeline.commands.use import parameters_text
 from pipeline.errors import BadSettings
+from pipeline.settings.compute import compute_of
 from pipeline.settings.load import check_study, load_parameters, load_study, parameters
 from tests.workplace import ROOT, demo_study
 
@@ -57,6 +59,18 @@ def test_the_parameters_name_each_cell_by_study_outcome_and_learner() -> None:
         (("disclosure",), {"level": "restricted", "smallest_cell": 5}, "disclosure.smallest_cell"),
         (("seed",), float("nan"), "seed"),
         (("study",), "Démo", "study"),
+        (("compute",), {"engine": "spark"}, "compute.engine"),
+        (("compute",), {"scheduler": "tcp://node:8786"}, "compute: scheduler needs engine: dask"),
+        (
+            ("compute",),
+            {"engine": "dask", "slurm": {"cores": 8, "memory": "16 gigabytes", "walltime": "04:00:00"}},
+            "compute.slurm.memory",
+        ),
+        (
+            ("compute",),
+            {"engine": "dask", "slurm": {"cores": 8, "memory": "16GB", "walltime": "4:00:00\nrm"}},
+            "compute.slurm.walltime",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_key(place: tuple[str, ...], value: Any, said: str) -> None:
@@ -75,3 +89,20 @@ def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(BadSettings) as refused:
         check_study(study, Path("study.yaml"))
     assert len(refused.value.problems) == 2
+
+
+def test_one_setting_says_where_work_runs() -> None:
+    slurm = {
+        "queue": "long",
+        "cores": 8,
+        "memory": "16GB",
+        "walltime": "04:00:00",
+        "job_extra": ["--qos=high"],
+    }
+    asked = demo_study("demo", compute={"engine": "dask", "workers": 32, "slurm": slurm})
+    found = compute_of(check_study(asked, Path("study.yaml")))
+    assert (found.engine, found.workers, found.folder) == ("dask", 32, Path("artifacts/demo/tmp"))
+    assert found.slurm == Slurm("long", 8, "16GB", "04:00:00", job_extra=("--qos=high",))
+    assert compute_of(check_study(demo_study("demo"), Path("study.yaml"))) == Compute(
+        "processes", 2, folder=Path("artifacts/demo/tmp")
+    )

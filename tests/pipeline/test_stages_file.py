@@ -15,11 +15,12 @@ from pipeline.__main__ import STAGES
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "features", "models", "experiments")
 # The settings' values are parameters of the stages, and files and errors only carry tables and messages: an edit there
-# changes no result, so no stage depends on them.
+# changes no result, so no stage depends on them. Nor does it where dask's workers come from.
 CARRIERS = {
     "pipeline.errors",
     "pipeline.files",
     "pipeline.settings",
+    "experiments.cluster",
     "features.errors",
     "models.errors",
     *PACKAGES,
