@@ -1,4 +1,4 @@
-"""The command line: psystrata use, check, stage, results, track, ui."""
+"""The command line: psystrata use, check, stage, results, freeze, validate, openings, track, ui."""
 
 import os
 
@@ -26,6 +26,9 @@ COMMANDS = {
     "check": "read a study's files and list every problem at once, writing nothing",
     "stage": "run one stage; dvc.yaml calls it",
     "results": "print the table of learners per outcome, the declared primary first",
+    "openings": "print how often left-out countries' results were opened, and under which choices",
+    "freeze": "write a bundle of one model that another site can run, without any patient's row",
+    "validate": "run a bundle on a study of this site and write aggregated results only",
     "track": "log the active study's results into MLflow; a second time adds nothing",
     "ui": "log what is missing and serve MLflow on this machine",
     "validity": "run a slow validity study and write its figures into the ledger",

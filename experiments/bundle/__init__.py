@@ -1,0 +1,1 @@
+"""A frozen model that travels: what a bundle holds, how it is sealed, and whether it fits another site."""

@@ -1,0 +1,188 @@
+"""What a bundle may hold: every file's schema. Nothing else is packed, and nothing else is read."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from features.errors import BadInput
+
+FORMAT = "psystrata bundle"
+VERSION = 1
+MANIFEST, DEFINITION, REFERENCE = "manifest.json", "definition.json", "reference.json"
+README, CARD = "README.md", "card.html"
+MODEL_FILE = r"^model/[a-z][a-z0-9_]*\.(json|txt)$"  # native booster text and JSON; nothing binary
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Short = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{16})?$")]
+Word = Annotated[str, StringConstraints(max_length=200)]
+Line = Annotated[str, StringConstraints(max_length=2000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Content(BaseModel):
+    """Frozen values; unknown keys and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Column(Content):
+    """A feature column that the model uses, and what it is computed from.
+
+    `needs` are the measured variables behind it; None where they are not known one by one.
+    """
+
+    column: Word
+    feature_set: Word
+    kind: Literal["number", "category"]
+    description: Line
+    unit: Word | None
+    source: Line
+    needs: tuple[Word, ...] | None
+
+
+class VariableDefinition(Content):
+    """What a measured variable is, in the unit that columns are computed in."""
+
+    kind: Literal["number", "category"]
+    unit: Word | None
+    range: tuple[float, float] | None
+    levels: tuple[Word, ...] | None
+
+
+class Definition(Content):
+    """All that another site needs to build the model's columns and its outcome; nothing of the source's files.
+
+    Attributes:
+        time: what a time is in the study: date, days or order.
+        prediction_times: the settings of the rule that says when predictions are made.
+        outcome: the outcome's settings, its estimand among them.
+        horizons: the days at which the model predicts; empty for a label.
+        feature_sets: the settings of each set that the model's columns come from.
+        reference_files: SHA-256 of the files that settings name, such as weights of scores, by setting.
+        variables: those that the columns need.
+        columns: those that the model uses.
+    """
+
+    time: Literal["date", "days", "order"]
+    prediction_times: dict[Word, Any]
+    outcome: dict[Word, Any]
+    horizons: tuple[float, ...]
+    feature_sets: dict[Word, dict[Word, Any]]
+    reference_files: dict[Word, Sha256]
+    variables: dict[Word, VariableDefinition]
+    columns: tuple[Column, ...]
+
+
+class Figure(Content):
+    """A figure as the study published it: see experiments.results.Metrics."""
+
+    scheme: Word
+    group: Word | None
+    cause: int
+    horizon: float
+    subgroup: Word | None
+    metric: Word
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    interval_kind: Word
+    n: int | None
+    events: int | None
+    note: Line | None
+
+
+class CurvePoint(Content):
+    """A point of an aggregated curve as the study published it: see experiments.results.Curves."""
+
+    scheme: Word
+    curve: Word
+    cause: int
+    horizon: float
+    point: int
+    x: float | None
+    y: float | None
+    lower: float | None
+    upper: float | None
+    n: int | None
+
+
+class BaseRate(Content):
+    """The cumulative incidence of a cause by a horizon among those that the model was fitted on; null where few had it."""
+
+    cause: int
+    horizon: float
+    risk: Share | None
+
+
+class Summary(Content):
+    """How a column was distributed among those that the model was fitted on; what small counts would tell is null."""
+
+    column: Word
+    mean: float | None
+    spread: float | None
+    missing: Share | None
+    shares: dict[Word, Share] | None
+
+
+class Reference(Content):
+    """Aggregates to compare another site with."""
+
+    predictions: int | None
+    patients: int | None
+    base_rates: tuple[BaseRate, ...]
+    summaries: tuple[Summary, ...]
+    figures: Annotated[tuple[Figure, ...], Field(max_length=50_000)]
+    curves: Annotated[tuple[CurvePoint, ...], Field(max_length=50_000)]
+
+
+class Choices(Content):
+    """The hashes of every choice behind the model, as the register of openings holds them, and of data and history."""
+
+    sections: dict[Word, Short]
+    data: str
+    lock: str
+    commit: str
+
+
+class Manifest(Content):
+    """What the bundle is, and the SHA-256 of every other file; `seal` is that of the manifest without it."""
+
+    format: Literal["psystrata bundle"]
+    version: int
+    psystrata: Word
+    study: Word
+    outcome: Word
+    learner: Word
+    kind: Word
+    scheme: Word
+    left_out: Word | None
+    model: Sha256
+    choices: Choices
+    files: dict[Word, Sha256]
+    seal: Sha256
+
+
+C = TypeVar("C", bound=Content)
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return JSON with one way to write each value, so that equal values have equal bytes and none can be changed unseen."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def content_bytes(content: Content) -> bytes:
+    """Return a content's file."""
+    return canonical_json(content.model_dump(mode="json"))
+
+
+def read_content(files: Mapping[str, bytes], name: str, schema: type[C]) -> C:
+    """Read one file of a bundle; raises BadInput on what is not in its schema, naming the key, never a value."""
+    try:
+        return schema.model_validate(json.loads(files[name].decode("utf-8")))
+    except ValidationError as problem:
+        place = ".".join(map(str, problem.errors()[0]["loc"]))
+        raise BadInput(f"{name} of the bundle cannot be used: {place} is not as it should be.") from None
+    except (ValueError, RecursionError):
+        raise BadInput(f"{name} of the bundle is not JSON: it was changed or is not ours.") from None

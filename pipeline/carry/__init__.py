@@ -1,0 +1,1 @@
+"""Carrying a model to another site: what goes into a bundle, and how a site runs one."""
