@@ -20,6 +20,7 @@ from features.timed_outcome import ENDED, IN_HOSPITAL
 NOT_DUE = "the visit at the horizon was not due before the extract"
 NOT_RECORDED = "not recorded"
 EVERYBODY = "everybody"
+DIED = "died by the horizon"  # known whether or not they came: they stand for nobody else
 
 
 def build_seen(
@@ -77,7 +78,7 @@ def build_seen(
                 "cause": cause.cast(pl.Int8),
                 "lower": pl.col("lower"),
                 "upper": pl.col("upper"),
-                "attendance": pl.col("attendance"),
+                "attendance": pl.when(died).then(pl.lit(DIED)).otherwise("attendance"),
             }.items()
         ),
         died.alias("died"),
@@ -88,8 +89,10 @@ def build_seen(
 
 def attendance_flow(eligible: pl.DataFrame) -> dict[str, object]:
     """Count whose status the visits told, in all and by country; `eligible` as build_seen returns them."""
-    strata = eligible.group_by("attendance").agg(
-        pl.len().alias("rows"), pl.col("cause").is_not_null().sum().alias("known")
+    strata = (
+        eligible.filter(~pl.col("died"))
+        .group_by("attendance")
+        .agg(pl.len().alias("rows"), pl.col("cause").is_not_null().sum().alias("known"))
     )
     silent = strata.filter(pl.col("known") == 0)
     return {

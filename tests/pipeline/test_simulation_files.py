@@ -25,6 +25,7 @@ from pipeline.simulation.dials import Simulation
 from pipeline.simulation.drivers import driver_table
 from pipeline.simulation.genotypes import COMPLEMENT, MISSING
 from pipeline.simulation.sources import write_sources, write_truth
+from pipeline.simulation.variables import RELAPSE_ASKED
 from pipeline.stages import simulate
 
 SEED = 5
@@ -191,6 +192,23 @@ def test_intake_gives_back_what_was_simulated(drawn: SimulatedCohort, folder: Pa
     ):
         if simulated is not None:
             assert read_back == pytest.approx(simulated, rel=0.02, abs=0.02), name
+
+
+def test_routes_and_answers_come_back_in_one_language(drawn: SimulatedCohort, intake: Intake) -> None:
+    admitted = drawn.people.with_row_index("n").filter((pl.col("consent") == "yes") & ~pl.col("withdrawn"))[
+        "n"
+    ]
+
+    def counted(frame: pl.DataFrame, column: str) -> dict[str, int]:
+        return dict(frame.group_by(pl.col(column).cast(pl.String)).len().drop_nulls().iter_rows())
+
+    ours = drawn.medications.filter(pl.col("patient").is_in(admitted.implode()))
+    assert counted(intake.tables["medications"], "route") == counted(ours, "route")
+    assert counted(ours, "route")["depot"] > 10
+    asked = intake.tables["measurements"].filter(pl.col("variable") == RELAPSE_ASKED)
+    told = drawn.measurements.filter(pl.col("patient").is_in(admitted.implode()))
+    assert counted(asked, "category") == counted(told, RELAPSE_ASKED)
+    assert asked["available"].is_infinite().all()
 
 
 @pytest.mark.parametrize("kind", ["short_row", "decimal_comma"])
