@@ -60,10 +60,12 @@ def file_flow(flow: Mapping[str, Any], smallest: int) -> Table:
 
 
 def outcome_counts(flow: Mapping[str, Any], smallest: int) -> str:
-    """Word how many eligible prediction times end in the event, in a competing event, or censored."""
+    """Word how many eligible prediction times end in the event, in a competing event, censored, or are not known."""
     names = ["events"]
     if flow["competing"] or flow["censored"]:
         names += ["competing", "censored"]
+    if flow.get("unknown"):
+        names.append("unknown")
     counts = [int(flow[name]) for name in names]
     cells = np.array([[count] for count in [*counts, int(flow["eligible"]) - sum(counts)]], dtype=np.int64)
     hidden = hidden_cells(cells, smallest)
@@ -71,6 +73,7 @@ def outcome_counts(flow: Mapping[str, Any], smallest: int) -> str:
         "events": "events",
         "competing": "a competing event first",
         "censored": "censored before the horizon",
+        "unknown": "status not known, no visit told it",
     }
     return "; ".join(
         f"{words[name]}: {HIDDEN if hide and count else f'{count:,}'}"

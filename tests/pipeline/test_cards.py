@@ -187,6 +187,9 @@ def test_the_outcome_is_counted_with_what_competes_and_small_counts_are_not_to_b
     assert "censored before the horizon: suppressed" in hidden
     assert hidden.count("suppressed") >= 2 or "eligible" not in hidden
     assert outcome_counts({"eligible": 9, "events": 4, "competing": 0, "censored": 0}, 0) == "events: 4"
+    seen = {"eligible": 90, "events": 30, "competing": 0, "censored": 0, "unknown": 25}
+    assert outcome_counts(seen, 11) == "events: 30; status not known, no visit told it: 25"
+    assert outcome_counts({**seen, "unknown": 5}, 11).endswith("no visit told it: suppressed")
 
 
 def test_the_account_of_a_file_adds_up_or_is_suppressed() -> None:
