@@ -47,7 +47,8 @@ def interval_edges(
 def summed_jumps(day: Floats, jumps: Floats, edges: Sequence[float]) -> Floats:
     """Return the sum of jumps within each interval, shape (intervals,); later ones are left out."""
     place = np.searchsorted(edges, day, side="left")
-    return np.bincount(place, weights=jumps, minlength=len(edges))[: len(edges)]
+    sums = np.bincount(place, weights=jumps, minlength=len(edges))[: len(edges)]
+    return np.asarray(sums, dtype=np.float64)
 
 
 def cumulative_incidence(
