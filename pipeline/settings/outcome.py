@@ -71,6 +71,11 @@ class _Outcome(Settings):
         return None
 
     @property
+    def known_after(self) -> float:
+        """Days after the prediction from which a label is known; 0 where it is known at once, or has times."""
+        return 0.0
+
+    @property
     def causes(self) -> int:
         """The number of causes: the event and what competes with it."""
         return 1
@@ -189,6 +194,11 @@ class SeenAtVisits(_Outcome):
         if self.tolerance_days >= self.horizon_days:
             raise ValueError("tolerance_days must be less than horizon_days")
         return self
+
+    @property
+    def known_after(self) -> float:
+        """When the last visit that tells was due, for whoever came or not: so that nobody is known sooner."""
+        return self.horizon_days + self.tolerance_days
 
 
 class Label(_Outcome):

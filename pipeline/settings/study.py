@@ -52,6 +52,7 @@ class Study(Settings):
     primary: Primary
     tuning: Tuning = Tuning()
     stratification: Stratification | None = None
+    roles: dict[str, Literal["confounder", "mediator", "design", "predictor"]] = {}  # of feature columns
     subgroups: tuple[Place, ...] = ()
     # What being lost to follow-up may depend on: weights of the evaluation are estimated within each of its groups.
     censoring_covariates: tuple[Place, ...] = ()

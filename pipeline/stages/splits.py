@@ -32,6 +32,7 @@ def run(outcome: str, assembled: Path, outcomes: Path, out: Path) -> None:
         read_table(outcomes / "outcomes.parquet", Outcomes),
         study.seed,
         horizon=study.outcomes[outcome].main_horizon,
+        seen_after=study.outcomes[outcome].known_after,
     )
     with replaced_folder(out) as folder:
         write_table(splits, folder / "splits.parquet", Splits)

@@ -29,6 +29,7 @@ from pipeline.files import (
 from pipeline.settings.compute import compute_of
 from pipeline.settings.experiment import LearnerSettings
 from pipeline.settings.load import load_parameters
+from pipeline.settings.study import Study
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +59,7 @@ def run(
         horizons=asked.horizons,
         main=asked.main_horizon,
         causes=asked.causes,
+        seen_after=asked.known_after,
     )
     schemes = next(cell.schemes for cell in study.cells if cell.outcome == outcome)
     frame = read_table(splits / "splits.parquet", Splits).filter(pl.col("scheme").is_in(schemes))
@@ -68,17 +70,7 @@ def run(
         data,
         frame,
         {entry["scheme"]: entry["kind"] for entry in folds},
-        Procedure(
-            kind=LEARNERS[kind_name],
-            kind_name=kind_name,
-            fixed=settings.fixed,
-            predictors=predictors,
-            trials=settings.trials,
-            inner_folds=study.tuning.inner_folds,
-            seed=study.seed,
-            names=(outcome, learner),
-            modalities=dict(columns.select("column", "feature_set").iter_rows()),
-        ),
+        procedure_of(study, outcome, learner, columns, predictors),
         cuts=cuts_of(folds),
         whole_in_final=asked.estimand.target != "new patients of the same centres",
         signed_off=asked.signed_off,
@@ -89,6 +81,25 @@ def run(
     )
     write_result(result, out)
     remove_stale_journals(place, result.journals)
+
+
+def procedure_of(
+    study: Study, outcome: str, learner: str, columns: pl.DataFrame, predictors: tuple[str, ...]
+) -> Procedure:
+    """Return what is done with a learner in each training set of an outcome; `columns` is ColumnDescriptions."""
+    settings = study.learners[learner]
+    kind_name = settings.kind or learner
+    return Procedure(
+        kind=LEARNERS[kind_name],
+        kind_name=kind_name,
+        fixed=settings.fixed,
+        predictors=predictors,
+        trials=settings.trials,
+        inner_folds=study.tuning.inner_folds,
+        seed=study.seed,
+        names=(outcome, learner),
+        modalities=dict(columns.select("column", "feature_set").iter_rows()),
+    )
 
 
 def choose_predictors(
@@ -118,9 +129,13 @@ def cell_data(
     horizons: Sequence[float],
     main: float | None,
     causes: int,
+    seen_after: float = 0.0,
 ) -> CellData:
-    """Return the eligible rows with their predictors and target, in canonical order; a label has no horizons."""
-    eligible, _ = eligible_rows(rows, outcomes, main)
+    """Return the eligible rows with their predictors and target, in canonical order; a label has no horizons.
+
+    `seen_after` is the number of days after which a label seen at visits is known.
+    """
+    eligible, _ = eligible_rows(rows, outcomes, main, seen_after=seen_after)
     X = eligible.select("prediction_id").join(
         matrix, on="prediction_id", how="left", validate="1:1", maintain_order="left"
     )
