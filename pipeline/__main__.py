@@ -41,6 +41,7 @@ STAGES = (
     "outcomes",
     "assemble",
     "splits",
+    "signals",
     "stratify",
     "train",
     "compare",
