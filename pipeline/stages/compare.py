@@ -19,6 +19,7 @@ from experiments.results import (
 from features.schema import Outcomes, Rows
 from pipeline.errors import BadSettings
 from pipeline.files import read_table, replaced_folder, write_json, write_table
+from pipeline.openings import record_comparison
 from pipeline.settings.compute import compute_of
 from pipeline.settings.load import load_parameters
 from pipeline.settings.study import Study
@@ -29,9 +30,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("outcome")
     for name in ("assembled", "outcomes", "splits", "train", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--register", type=Path, help="where openings of left-out countries are noted")
 
 
-def run(*, outcome: str, assembled: Path, outcomes: Path, splits: Path, train: Path, out: Path) -> None:
+def run(
+    *,
+    outcome: str,
+    assembled: Path,
+    outcomes: Path,
+    splits: Path,
+    train: Path,
+    out: Path,
+    register: Path | None = None,
+) -> None:
     """Evaluate the learners that the study declares for an outcome."""
     study = load_parameters()
     learners, schemes = _declared(study, outcome)
@@ -54,6 +65,7 @@ def run(*, outcome: str, assembled: Path, outcomes: Path, splits: Path, train: P
         compute=compute_of(study),
     )
     _write(report, out)
+    record_comparison(study, outcome, splits, register, out)
 
 
 def _declared(study: Study, outcome: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
