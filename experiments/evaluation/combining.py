@@ -1,7 +1,7 @@
 """Figures of outer folds and of centres, and how they become one figure: never by ranking across folds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,9 +18,10 @@ from experiments.evaluation.intervals import (
     slope_of_scale,
     to_scale,
 )
-from experiments.evaluation.measures import RANKINGS, figures, influence, measure
+from experiments.evaluation.measures import RANKINGS, figures, influence, measure, measured
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part
+from experiments.evaluation.smooth import ERRORS, QUANTILE_ERRORS
 
 FEWEST = 10  # events, and non-events, that a centre needs for a figure of its own
 NO_SPREAD = 1e-12  # a variance below it is rounding: one risk for all
@@ -39,21 +40,54 @@ class Units:
 
     parts: tuple[Part, ...]
     note: str
+    _known: dict[tuple[str, str], list[float]] = field(default_factory=dict, compare=False, repr=False)
+
+    def figures(self, name: str) -> Floats:
+        """Return a measure of every unit, shape (units,)."""
+        return self._once("figure", name, ERRORS, measured)
+
+    def variances(self, name: str) -> Floats:
+        """Return the variance of a measure of every unit over patients, shape (units,)."""
+        return self._once("variance", name, QUANTILE_ERRORS, variances)
+
+    def _once(
+        self,
+        what: str,
+        name: str,
+        together: tuple[str, ...],
+        compute: Callable[[Part, Sequence[str]], dict[str, float]],
+    ) -> Floats:
+        """Compute what belongs together, as the errors along one curve, a single time."""
+        names = together if name in together else (name,)
+        if (what, name) not in self._known:
+            found = [compute(part, names) for part in self.parts]
+            self._known.update({(what, each): [item[each] for item in found] for each in names})
+        return np.array(self._known[what, name], dtype=np.float64)
 
 
-def variance(part: Part, name: str) -> float:
-    """Return the variance of a figure over patients; NaN where the figure is not defined.
+def variances(part: Part, names: Sequence[str]) -> dict[str, float]:
+    """Return the variance of figures over patients; NaN where a figure is not defined.
 
     By influence, or for quantiles, which have none, over bootstrap resamples of patients.
     """
-    if not np.isfinite(measure(part, name)):
-        return np.nan
-    moved = influence(part, name)
-    if moved is not None:
-        return clustered_variance(moved, part.patient)
-    found = resampled(part, (name,), VARIANCE_RESAMPLES, VARIANCE_SEED)[name]
-    seen = found[np.isfinite(found)]
-    return float(seen.var(ddof=1)) if len(seen) >= 0.9 * len(found) else np.nan
+    values = measured(part, names)
+    drawn = [name for name in names if name in QUANTILE_ERRORS and np.isfinite(values[name])]
+    resamples = resampled(part, drawn, VARIANCE_RESAMPLES, VARIANCE_SEED) if drawn else {}
+    found = {}
+    for name, value in values.items():
+        if not np.isfinite(value):
+            found[name] = np.nan
+        elif name in resamples:
+            seen = resamples[name][np.isfinite(resamples[name])]
+            found[name] = float(seen.var(ddof=1)) if len(seen) >= 0.9 * VARIANCE_RESAMPLES else np.nan
+        else:
+            found[name] = clustered_variance(influence(part, name), part.patient)
+    return found
+
+
+def variance(part: Part, name: str) -> float:
+    """Return the variance of one figure over patients; NaN where the figure is not defined."""
+    return variances(part, (name,))[name]
 
 
 def centre_units(parts: Sequence[Part]) -> Units:
@@ -129,8 +163,7 @@ class UnitFigures:
 def unit_figures(units: Units, name: str) -> UnitFigures:
     """Return a measure's figures of units, ready to be combined."""
     scale = SCALES.get(name, "identity")
-    values = np.array([measure(unit, name) for unit in units.parts])
-    spreads = np.array([variance(unit, name) for unit in units.parts])
+    values, spreads = units.figures(name), units.variances(name)
     good = np.isfinite(values) & np.isfinite(spreads) & ((spreads > NO_SPREAD) | (name in RANKINGS))
     missing = int((~good).sum())
     note = units.note + (f"; not estimable in {missing} of {len(values)} units" if missing else "")

@@ -52,10 +52,8 @@ def measure(part: Part, name: str) -> float:
     return measured(part, (name,))[name]
 
 
-def influence(part: Part, name: str) -> Floats | None:
-    """Return each row's influence on a defined figure, shape (n,); None for a quantile, which has no smooth one."""
+def influence(part: Part, name: str) -> Floats:
+    """Return each row's influence on a defined figure, shape (n,); quantiles (E50, E90) have none."""
     if name in TIME_INFLUENCES:
         return TIME_INFLUENCES[name](part)
-    if name in ROW_INFLUENCES:
-        return ROW_INFLUENCES[name](part.label, part.risk, part.weight)
-    return None
+    return ROW_INFLUENCES[name](part.label, part.risk, part.weight)

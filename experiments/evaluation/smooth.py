@@ -21,6 +21,7 @@ GROUPS = 200
 KNOTS = (0.05, 0.35, 0.65, 0.95)
 STEPS = 40
 ERRORS = ("ici", "e50", "e90")
+QUANTILE_ERRORS = ("e50", "e90")
 
 
 @dataclass(frozen=True)
