@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from models.errors import BadTarget
 from models.monotone import PARAMETER as MONOTONE
-from models.monotone import checked_monotone, require_monotone_columns, signs
+from models.monotone import checked_monotone, require_monotone_columns
 from models.numeric import logistic
 from models.preprocessing import Preprocessor, require_columns
 from models.target import Target
-from models.training_rows import TrainingRows, require_rows, require_variation, rows_of_known_status
+from models.training_rows import Preprocessing, TrainingRows, require_rows, require_variation
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -94,7 +94,7 @@ class FixedHorizonLearner:
         self._seed = int(seed)
         self._horizons: tuple[float, ...] = ()
         self._main = 0.0
-        self._steps: list[tuple[Preprocessor, FittedModel]] = []
+        self._steps: list[tuple[Preprocessing, FittedModel]] = []
         if self.recipe.needs_predictors and not self._predictors:
             raise BadTarget(
                 f"The learner {self.recipe.kind} needs its predictors by name; list them under "
@@ -122,19 +122,32 @@ class FixedHorizonLearner:
         return self
 
     def _rows(self, X: pl.DataFrame, target: Target, horizon: float, names: Sequence[str]) -> TrainingRows:
-        rows, labels, weights = rows_of_known_status(X, target, horizon)
-        preprocessor = Preprocessor.fit(
-            rows, columns=names, scale=self.recipe.scale, native_missing=self.recipe.native_missing
-        )
+        weights = target.weights(horizon)
+        known = weights > 0
+        rows, kept = X if known.all() else X.filter(known), weights[known]
+        preprocessor = self._preprocess(rows, names)
         require_variation(names, preprocessor, rows.height)
+        groups = np.arange(len(target)) if target.groups is None else target.groups
         return TrainingRows(
+            X=rows,
             preprocessor=preprocessor,
             values=preprocessor.transform(rows),
-            labels=labels,
-            weights=weights,
-            signs=signs(preprocessor, self._monotone),
+            labels=target.labels(horizon)[known],
+            weights=kept / kept.mean(),
+            groups=groups[known],
+            signs=preprocessor.signs(self._monotone),
+            monotone=self._monotone,
             seed=self._seed,
         )
+
+    def _preprocess(self, rows: pl.DataFrame, names: Sequence[str]) -> Preprocessing:
+        return Preprocessor.fit(
+            rows, columns=names, scale=self.recipe.scale, native_missing=self.recipe.native_missing
+        )
+
+    @classmethod
+    def _read_preprocessing(cls, state: Mapping[str, Any]) -> Preprocessing:
+        return Preprocessor.from_state(state)
 
     def _names(self, X: pl.DataFrame) -> Sequence[str]:
         if not self.recipe.uses_columns:
@@ -204,7 +217,7 @@ class FixedHorizonLearner:
             learner._horizons = tuple(float(horizon) for horizon in state["horizons"])
             learner._main = learner._horizons[learner._horizons.index(float(state["main"]))]
             expected = {STATE_FILE, *(cls._model_file(place) for place in range(len(learner._horizons)))}
-            preprocessing = [Preprocessor.from_state(one) for one in state["preprocessing"]]
+            preprocessing = [cls._read_preprocessing(one) for one in state["preprocessing"]]
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise BadTarget(f"The stored {cls.recipe.kind} model is damaged; train it again.") from problem
         if set(parts) != expected or len(preprocessing) != len(expected) - 1 or not preprocessing:

@@ -60,6 +60,7 @@ def fit_logistic(
     penalty: float,
     l1_ratio: float,
     signs: NDArray[np.int64] | None = None,
+    offset: Floats | None = None,
     tolerance: float = 1e-6,
     most_steps: int = 100,
 ) -> LinearLogOdds:
@@ -76,6 +77,7 @@ def fit_logistic(
         penalty: above 0, on the scale of the mean loss, so that it means the same at every number of rows.
         l1_ratio: 0 ridge, 1 lasso.
         signs: shape (derived,), 1 where the coefficient must not be negative, -1 not positive, 0 free; None: all free.
+        offset: shape (rows,), added to each row's log-odds; None: nothing.
         tolerance: largest violation of the optimality conditions, on the scale of the mean loss.
         most_steps: Newton steps before BadTarget.
     """
@@ -89,13 +91,13 @@ def fit_logistic(
     )
     rate = float(problem.share @ labels)
     intercept, coefficients = float(np.log(rate) - np.log1p(-rate)), np.zeros(values.shape[1])
-    scores = np.full(len(values), intercept)
+    scores = np.full(len(values), intercept) + (0.0 if offset is None else offset)
     bend, last = None, np.inf
     for _ in range(most_steps):
         risk = logistic(scores)
         residual = problem.share * (risk - labels)
-        offset, gradient = residual.sum(), residual @ values + problem.ridge * coefficients
-        violation = max(abs(offset), violation_of(gradient, coefficients, problem.lasso, problem.signs))
+        surplus, gradient = residual.sum(), residual @ values + problem.ridge * coefficients
+        violation = max(abs(surplus), violation_of(gradient, coefficients, problem.lasso, problem.signs))
         if violation <= tolerance:
             return LinearLogOdds(float(intercept), coefficients)
         # The Gram matrix is the dear part: it is kept as long as the steps it gives come ten times nearer each time.
@@ -103,7 +105,7 @@ def fit_logistic(
             bend = _bend(problem, risk)
         last = violation
         # The intercept is eliminated from the quadratic model: it follows from the coefficients.
-        linear = gradient - offset * bend.means
+        linear = gradient - surplus * bend.means
         inner = max(tolerance / 10, violation / 20)
         step = quadratic_step(
             bend.gram,
@@ -114,10 +116,10 @@ def fit_logistic(
             signs=problem.signs,
             tolerance=inner,
         )
-        shift = float(-offset / bend.total - bend.means @ step)
+        shift = float(-surplus / bend.total - bend.means @ step)
         moves = shift + values @ step
         lasso_change = np.abs(coefficients + step).sum() - np.abs(coefficients).sum()
-        slope = float(linear @ step - offset**2 / bend.total + problem.lasso * lasso_change)
+        slope = float(linear @ step - surplus**2 / bend.total + problem.lasso * lasso_change)
         size = _step_size(problem, scores, coefficients, (moves, step), slope)
         intercept, coefficients = intercept + size * shift, coefficients + size * step
         scores = scores + size * moves

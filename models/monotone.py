@@ -9,24 +9,14 @@ from numpy.typing import NDArray
 
 from models.columns import is_category
 from models.errors import BadTarget
-from models.preprocessing import Preprocessor
+from models.preprocessing import DIRECTIONS, Preprocessor
 
 PARAMETER = "monotone"  # its name among a learner's parameters
-DIRECTIONS: Mapping[str, int] = {"increasing": 1, "decreasing": -1}
 
 
 def signs(preprocessor: Preprocessor, monotone: Mapping[str, str]) -> NDArray[np.int64]:
-    """Return the constraint of each derived column, shape (derived,): 1 risk never falls, -1 never rises, 0 free.
-
-    Only the column that holds a number's value is constrained: the 0/1 column that marks it as missing is free, as are
-    categories. A constrained column that training left out, because it was constant there, needs no constraint.
-    """
-    found = []
-    for number in preprocessor.numbers:
-        direction = DIRECTIONS[monotone[number.name]] if number.name in monotone else 0
-        found += [direction, *[0] * (number.derived() - 1)]
-    found += [0] * (len(preprocessor.sources) - len(found))
-    return np.asarray(found, dtype=np.int64)
+    """Return the constraint of each derived column, shape (derived,); see Preprocessor.signs."""
+    return preprocessor.signs(monotone)
 
 
 def checked_monotone(parameters: Mapping[str, Any], kind: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from models.errors import BadTarget
 
 Floats = NDArray[np.float64]
 
+DIRECTIONS: Mapping[str, int] = {"increasing": 1, "decreasing": -1}  # of the risk along a column
 SMALLEST_GROUP = 11  # counts of 10 and fewer patients are never told, so no model holds them either
 
 
@@ -117,6 +118,19 @@ class Preprocessor:
             values -= np.asarray(self.centre)
             values /= np.asarray(self.spread)
         return values
+
+    def signs(self, monotone: Mapping[str, str]) -> NDArray[np.int64]:
+        """Return the constraint of each derived column, shape (derived,): 1 risk never falls, -1 never rises, 0 free.
+
+        Only the column that holds a number's value is constrained: the 0/1 column that marks it as missing is free, as
+        are categories. A constrained column that training left out, because it was constant, needs no constraint.
+        """
+        found = []
+        for number in self.numbers:
+            direction = DIRECTIONS[monotone[number.name]] if number.name in monotone else 0
+            found += [direction, *[0] * (number.derived() - 1)]
+        found += [0] * (len(self.sources) - len(found))
+        return np.asarray(found, dtype=np.int64)
 
     def to_state(self) -> dict[str, Any]:
         """Return the fitted state as JSON values."""

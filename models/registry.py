@@ -9,6 +9,8 @@ from models.elastic_net import ElasticNet, elastic_net_space
 from models.gaussian_mixture import GaussianMixtureClusterer
 from models.light_gbm import DEFAULTS as LIGHT_GBM_DEFAULTS
 from models.light_gbm import LightGbm, light_gbm_space
+from models.stacking import DEFAULTS as STACKING_DEFAULTS
+from models.stacking import Stacking, stacking_space
 from models.xg_boost import DEFAULTS as XG_BOOST_DEFAULTS
 from models.xg_boost import XgBoost, xg_boost_space
 
@@ -49,6 +51,15 @@ LEARNERS: dict[str, LearnerKind] = {
         description="XGBoost: gradient-boosted trees of depth at most 3 with large leaves and strong shrinkage.",
         monotone=True,
         defaults=XG_BOOST_DEFAULTS,
+    ),
+    "stacking": LearnerKind(
+        build=Stacking,
+        space=stacking_space,
+        load=Stacking.from_parts,
+        description="Stack: an elastic net of each feature set, combined; predicts with any feature set missing.",
+        defaults=STACKING_DEFAULTS,
+        uses_modalities=True,
+        monotone=True,
     ),
 }
 CLUSTERERS: dict[str, ClustererKind] = {

@@ -1,15 +1,14 @@
 """The training rows of one horizon as a model sees them, kept over the trials of one tuning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from models.errors import BadTarget
-from models.preprocessing import Preprocessor
 from models.target import Target
 
 Floats = NDArray[np.float64]
@@ -17,25 +16,52 @@ Integers = NDArray[np.int64]
 T = TypeVar("T")
 
 
+class Preprocessing(Protocol):
+    """Fitted preprocessing: a model's derived columns from a frame's feature columns."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The feature columns used."""
+
+    @property
+    def sources(self) -> Integers:
+        """Position in `columns` of the column that each derived column came from, shape (derived,)."""
+
+    def transform(self, X: pl.DataFrame) -> Floats:
+        """Return what the model sees, shape (rows, derived)."""
+
+    def signs(self, monotone: Mapping[str, str]) -> Integers:
+        """Return the monotone constraint of each derived column, shape (derived,): models.monotone."""
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the fitted state as JSON values."""
+
+
 @dataclass(frozen=True)
 class TrainingRows:
     """Rows of known status, preprocessed; nothing here depends on a tuned parameter.
 
     Attributes:
+        X: their feature columns as they came, for learners that repeat the preprocessing in folds of their own.
         preprocessor: fitted on these rows.
         values: shape (rows, derived).
         labels: shape (rows,), 0 or 1.
         weights: shape (rows,), with mean 1.
-        signs: shape (derived,), the monotone constraint of each column (models.monotone.signs).
+        groups: shape (rows,), the patient of each row.
+        signs: shape (derived,), the monotone constraint of each column (models.monotone).
+        monotone: the constraints by feature column.
         seed: of everything random that is made of these rows.
         kept: what a library made of the values, such as bins.
     """
 
-    preprocessor: Preprocessor
+    X: pl.DataFrame
+    preprocessor: Preprocessing
     values: Floats
     labels: Integers
     weights: Floats
+    groups: Integers
     signs: Integers
+    monotone: Mapping[str, str]
     seed: int
     kept: dict[str, object] = field(default_factory=dict)
 
@@ -47,23 +73,13 @@ class TrainingRows:
         return made
 
 
-def rows_of_known_status(
-    X: pl.DataFrame, target: Target, horizon: float
-) -> tuple[pl.DataFrame, Integers, Floats]:
-    """Return the rows whose status is known at the horizon, their labels, and their weights with mean 1."""
-    weights = target.weights(horizon)
-    known = weights > 0
-    kept = weights[known]
-    return X if known.all() else X.filter(known), target.labels(horizon)[known], kept / kept.mean()
-
-
 def require_rows(X: pl.DataFrame, target: Target) -> None:
     """Refuse features and a target of different lengths."""
     if X.height != len(target):
         raise BadTarget(f"Features have {X.height} rows but the target {len(target)}; assemble them again.")
 
 
-def require_variation(names: Sequence[str], preprocessor: Preprocessor, rows: int) -> None:
+def require_variation(names: Sequence[str], preprocessor: Preprocessing, rows: int) -> None:
     """Refuse training rows in which no column varies."""
     if names and not preprocessor.columns:
         raise BadTarget(
