@@ -45,6 +45,7 @@ STAGES = (
     "stratify",
     "train",
     "compare",
+    "examine",
     "explain",
     "card",
     "index",

@@ -1,0 +1,1 @@
+"""Closer examination of one learner's out-of-fold predictions."""
