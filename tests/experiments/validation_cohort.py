@@ -107,5 +107,6 @@ def procedure(data: CellData, name: str, **changes: Any) -> Procedure:
         "inner_folds": 3,
         "seed": 7,
         "names": ("relapse", name),
+        "modalities": {column: "clinical" if column < "b" else "blood" for column in data.X.columns},
     }
     return Procedure(**{**values, **changes})

@@ -17,6 +17,7 @@ from models.storage import fingerprint, load_learner, read_parts, write_parts
 from models.target import Target
 
 PREDICTORS = ("age", "crp", "insight", "sex", "ward")
+MODALITIES = {"age": "clinical", "sex": "clinical", "ward": "clinical", "crp": "blood", "insight": "scales"}
 ALL = sorted(LEARNERS)
 FITTED = [name for name in ALL if name != "base_rate"]
 
@@ -34,7 +35,8 @@ def cohort(n: int = 600, seed: int = 1, signal: float = 1.0) -> tuple[pl.DataFra
 
 def build(name: str, seed: int = 7) -> Learner:
     kind = LEARNERS[name]
-    return kind.build(dict(kind.defaults), predictors=list(PREDICTORS), seed=seed)
+    more = {"modalities": MODALITIES} if kind.uses_modalities else {}
+    return kind.build(dict(kind.defaults), predictors=list(PREDICTORS), seed=seed, **more)
 
 
 def fitted(name: str, seed: int = 7) -> tuple[Learner, pl.DataFrame, np.ndarray]:
