@@ -150,16 +150,19 @@ def scramble_after(data: CellData, cut: float, seed: int) -> CellData:
 
 
 def permute_outcomes(data: CellData, index: Integers, seed: int) -> CellData:
-    """Return the data with the outcomes of some rows exchanged among those whose status is known.
+    """Return the data with the outcomes of some rows exchanged among those known at the same horizons.
 
-    Which rows are known stays, since rows censored before the horizon enter no fit; all weights follow their outcomes.
+    Which rows are known at each horizon stays, since rows censored before it enter no fit of it; all weights follow their
+    outcomes.
     """
-    known = np.flatnonzero(data.target.rows(index).weights() > 0)
-    order = np.arange(len(data.target))
-    order[index[known]] = np.random.default_rng(seed).permutation(index[known])
-    moved = data.target.rows(order)
-    own = data.target  # whose row it is stays
-    target = replace(moved, groups=own.groups, known=own.known, strata=own.strata)
+    own = data.target.rows(index)
+    known = np.column_stack([own.weights(horizon) > 0 for horizon in own.horizons])
+    order, generator = np.arange(len(data.target)), np.random.default_rng(seed)
+    for pattern in np.unique(known[known.any(axis=1)], axis=0):
+        alike = index[(known == pattern).all(axis=1)]
+        order[alike] = generator.permutation(alike)
+    moved, here = data.target.rows(order), data.target  # whose row it is stays
+    target = replace(moved, groups=here.groups, known=here.known, strata=here.strata)
     return CellData(rows=data.rows, X=data.X, target=target)
 
 

@@ -7,7 +7,10 @@ import polars as pl
 import pytest
 
 from experiments.evaluation.sample import evaluated_sample
+from experiments.validation.cell import CellData
+from experiments.validation.certificate import permute_outcomes
 from features.schema import Outcomes
+from models.target import Target
 from tests.experiments.evaluated_cohort import KINDS, cohort
 
 
@@ -54,3 +57,20 @@ def test_weighted_within_what_attendance_follows_the_rate_is_the_true_one(seen: 
     complete = float(frame.filter(pl.col("weight") > 0)["label"].mean())  # type: ignore[arg-type]
     assert abs(weighted - seen["rate"]) < 0.03
     assert complete < seen["rate"] - 0.05
+
+
+def test_exchanged_outcomes_leave_who_is_known_at_each_horizon() -> None:
+    """Rows censored between two horizons are known at the first alone: the certificate must not move them away."""
+    draw = np.random.default_rng(2)
+    time, cause = draw.uniform(1, 900, 300), draw.integers(0, 3, 300)
+    target = Target.from_times(time, cause, [90.0, 365.0, 730.0], causes=2, main=365.0)
+    data = CellData(rows=pl.DataFrame({"n": range(300)}), X=pl.DataFrame({"x": time}), target=target)
+    index = np.arange(0, 300, 2)
+    changed = permute_outcomes(data, index, seed=4).target
+    assert (changed.time[index] != target.time[index]).mean() > 0.5  # type: ignore[index]
+    for horizon in target.horizons:
+        np.testing.assert_array_equal(
+            changed.rows(index).weights(horizon) > 0, target.rows(index).weights(horizon) > 0
+        )
+    other = np.arange(1, 300, 2)
+    np.testing.assert_array_equal(changed.time[other], target.time[other])  # type: ignore[index]
