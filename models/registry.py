@@ -4,15 +4,23 @@ from models.base_rate import BaseRate
 from models.clinical import Clinical
 from models.clustering import ClustererKind
 from models.contract import LearnerKind
+from models.cox_learners import DEFAULTS as COX_DEFAULTS
+from models.cox_learners import ClinicalCox, Cox, cox_space
 from models.elastic_net import DEFAULTS as ELASTIC_NET_DEFAULTS
 from models.elastic_net import ElasticNet, elastic_net_space
 from models.gaussian_mixture import GaussianMixtureClusterer
 from models.light_gbm import DEFAULTS as LIGHT_GBM_DEFAULTS
 from models.light_gbm import LightGbm, light_gbm_space
+from models.light_gbm_hazard import DEFAULTS as LIGHT_GBM_HAZARD_DEFAULTS
+from models.light_gbm_hazard import LightGbmHazard, light_gbm_hazard_space
 from models.stacking import DEFAULTS as STACKING_DEFAULTS
 from models.stacking import Stacking, stacking_space
 from models.xg_boost import DEFAULTS as XG_BOOST_DEFAULTS
 from models.xg_boost import XgBoost, xg_boost_space
+from models.xg_boost_cox import DEFAULTS as XG_BOOST_COX_DEFAULTS
+from models.xg_boost_cox import XgBoostCox, xg_boost_cox_space
+
+TIMES = frozenset({"time"})
 
 LEARNERS: dict[str, LearnerKind] = {
     "base_rate": LearnerKind(
@@ -51,6 +59,37 @@ LEARNERS: dict[str, LearnerKind] = {
         description="XGBoost: gradient-boosted trees of depth at most 3 with large leaves and strong shrinkage.",
         monotone=True,
         defaults=XG_BOOST_DEFAULTS,
+    ),
+    "cox": LearnerKind(
+        build=Cox,
+        space=cox_space,
+        load=Cox.from_parts,
+        description="Elastic-net Cox: a proportional hazard per cause with L1 and L2 penalties, combined to absolute risks.",
+        defaults=COX_DEFAULTS,
+        targets=TIMES,
+    ),
+    "clinical_cox": LearnerKind(
+        build=ClinicalCox,
+        space=None,
+        load=ClinicalCox.from_parts,
+        description="Clinical Cox model: a proportional hazard per cause of a few named predictors.",
+        targets=TIMES,
+    ),
+    "xgboost_cox": LearnerKind(
+        build=XgBoostCox,
+        space=xg_boost_cox_space,
+        load=XgBoostCox.from_parts,
+        description="XGBoost Cox: boosted trees of depth at most 3 for the log hazard of each cause.",
+        defaults=XG_BOOST_COX_DEFAULTS,
+        targets=TIMES,
+    ),
+    "lightgbm_hazard": LearnerKind(
+        build=LightGbmHazard,
+        space=light_gbm_hazard_space,
+        load=LightGbmHazard.from_parts,
+        description="LightGBM hazards: boosted trees for which cause happens in each interval of time, if any.",
+        defaults=LIGHT_GBM_HAZARD_DEFAULTS,
+        targets=TIMES,
     ),
     "stacking": LearnerKind(
         build=Stacking,

@@ -263,6 +263,10 @@ def test_a_fold_is_tuned_with_the_trials_asked_for() -> None:
 def test_every_tuned_learner_starts_from_its_defaults() -> None:
     kinds: dict[str, LearnerKind] = {name: kind for name, kind in LEARNERS.items() if kind.space is not None}
     fold = outer_folds(DATA.rows, SPLITS, KINDS)[0]
+    times, splits, schemes = cell(times=True, patients=120)
     for name, kind in kinds.items():
-        fitted = fit_fold(DATA, fold, procedure(DATA, name, trials=1))
+        data, held = (
+            (DATA, fold) if "label" in kind.targets else (times, outer_folds(times.rows, splits, schemes)[0])
+        )
+        fitted = fit_fold(data, held, procedure(data, name, trials=1))
         assert fitted.records[0].parameters == dict(kind.defaults)

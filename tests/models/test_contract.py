@@ -18,7 +18,7 @@ from models.target import Target
 
 PREDICTORS = ("age", "crp", "insight", "sex", "ward")
 MODALITIES = {"age": "clinical", "sex": "clinical", "ward": "clinical", "crp": "blood", "insight": "scales"}
-ALL = sorted(LEARNERS)
+ALL = sorted(name for name, kind in LEARNERS.items() if "label" in kind.targets)
 FITTED = [name for name in ALL if name != "base_rate"]
 
 

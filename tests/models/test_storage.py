@@ -1,6 +1,7 @@
 """Stored models: fingerprints, and every way a stored model can be something else."""
 
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,9 +28,10 @@ def stored(name: str) -> Parts:
     draws = np.random.default_rng(0)
     X = pl.DataFrame(draws.normal(size=(120, 3)), schema=list("abc"))
     labels = (draws.random(120) < 0.5).astype(int)
-    return (
-        LEARNERS[name].build({}, predictors=list("abc"), seed=1).fit(X, Target.from_labels(labels)).to_parts()
-    )
+    target = Target.from_labels(labels)
+    if "label" not in LEARNERS[name].targets:
+        target = Target.from_times(draws.exponential(300, 120), labels, [365.0])
+    return LEARNERS[name].build({}, predictors=list("abc"), seed=1).fit(X, target).to_parts()
 
 
 def model_file(parts: Parts) -> str:
@@ -50,7 +52,7 @@ DAMAGES: dict[str, Callable[[Parts], Parts]] = {
     "state is cut": lambda parts: {**parts, "learner.json": parts["learner.json"][:-9]},
     "no horizons": lambda parts: {
         **parts,
-        "learner.json": parts["learner.json"].replace(b'"horizons": [0.0]', b'"horizons": []'),
+        "learner.json": re.sub(rb'"horizons": \[[0-9.]+\]', b'"horizons": []', parts["learner.json"]),
     },
     "no model": lambda parts: {"learner.json": parts["learner.json"]},
     "model is a pickle": lambda parts: {**parts, model_file(parts): pickle.dumps(Bomb())},
