@@ -11,7 +11,7 @@ from features.contract import GIVEN_BY_STAGE
 from features.registry import FEATURE_SETS
 from models.registry import CLUSTERERS, LEARNERS
 from pipeline.errors import BadSettings
-from pipeline.settings.experiment import LearnerSettings
+from pipeline.settings.experiment import CellSettings, LearnerSettings
 from pipeline.settings.known_keys import explained
 from pipeline.settings.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from pipeline.settings.study import Study
@@ -180,12 +180,25 @@ def _learner_problems(study: Study) -> list[str]:
     problems += [
         problem for name, item in study.learners.items() for problem in _monotone_problems(name, item)
     ]
+    problems += [problem for cell in study.cells for problem in _target_problems(study, cell)]
     if study.stratification and study.stratification.clusterer not in CLUSTERERS:
         problems.append(
             f"stratification.clusterer: {study.stratification.clusterer!r} is not known; "
             f"known: {', '.join(sorted(CLUSTERERS))}"
         )
     return problems
+
+
+def _target_problems(study: Study, cell: CellSettings) -> list[str]:
+    needed = "time" if study.outcomes[cell.outcome].horizons else "label"
+    kinds = {name: study.learners[name].kind or name for name in cell.learners}
+    able = ", ".join(sorted(name for name, kind in LEARNERS.items() if needed in kind.targets))
+    found = "times to event" if needed == "time" else "a label without times"
+    return [
+        f"cells of {cell.outcome}: the learner {name} cannot learn from {found}; take one of the kinds {able}"
+        for name, kind in kinds.items()
+        if kind in LEARNERS and needed not in LEARNERS[kind].targets
+    ]
 
 
 def _monotone_problems(name: str, item: LearnerSettings) -> list[str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from experiments.compute import Compute, Slurm
 from pipeline.commands.use import parameters_text
@@ -106,3 +107,16 @@ def test_one_setting_says_where_work_runs() -> None:
     assert compute_of(check_study(demo_study("demo"), Path("study.yaml"))) == Compute(
         "processes", 2, folder=Path("artifacts/demo/tmp")
     )
+
+
+def test_a_learner_of_times_is_not_paired_with_a_label() -> None:
+    folder = ROOT / "experiments" / "studies" / "cnp"
+    study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+    study["learners"]["hazard"] = {"kind": "cox"}
+    cell = study["cells"][0]
+    cell["learners"] = [*cell["learners"], "hazard"]
+    with pytest.raises(
+        BadSettings, match="the learner hazard cannot learn from a label without times; take"
+    ) as said:
+        check_study(study, folder / "study.yaml")
+    assert f"cells of {cell['outcome']}: " in str(said.value)
