@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compute import Compute, map_tasks
-from experiments.validity import coverage
+from experiments.validity import certificate, competing, coverage, coverage_table, nested_bias, weights
 from pipeline.errors import BadSettings
 from pipeline.files import write_text
 from pipeline.validity import simulated
@@ -41,16 +41,22 @@ class ValidityStudy:
     batch: int
 
 
-def coverage_of_records(records: Sequence[dict[str, Any]], command: str) -> str:
-    """Return the ledger's section on coverage."""
-    rows = [row for scenario in coverage.SCENARIOS for row in coverage.coverage_of(scenario, records)]
-    return coverage_section(rows, command)
-
-
 STUDIES = {
     "coverage": ValidityStudy(
-        tuple(item.name for item in coverage.SCENARIOS), coverage.simulate_run, coverage_of_records, 1000, 200
+        tuple(item.name for item in coverage.SCENARIOS),
+        coverage.simulate_run,
+        coverage_table.section,
+        1000,
+        240,
     ),
+    "nested_bias": ValidityStudy(
+        nested_bias.LEARNERS, nested_bias.simulate_run, nested_bias.section, 200, 20
+    ),
+    "weights": ValidityStudy(
+        tuple(item.name for item in weights.SCENARIOS), weights.simulate_run, weights.section, 1000, 600
+    ),
+    "competing": ValidityStudy(competing.LEARNERS, competing.simulate_run, competing.section, 30, 30),
+    "certificate": ValidityStudy(certificate.LEARNERS, certificate.simulate_run, certificate.section, 30, 15),
     "simulated": ValidityStudy(
         tuple(item.name for item in simulated.SCENARIOS), simulated.simulate_run, simulated.section, 20, 4
     ),
@@ -111,35 +117,6 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     if whole != text:
         write_text(whole, path)
     return [json.loads(line) for line in whole.splitlines()]
-
-
-def coverage_section(rows: Sequence[coverage.Coverage], command: str) -> str:
-    """Return the ledger's section on coverage: a table in Markdown."""
-    lines = [
-        "## Do 95 % intervals cover?",
-        "",
-        "Simulated studies of 10 predictors (5 with effects, true AUROC about 0.70), ridge logistic regression, 5 folds; for "
-        "centres 24 of unequal size with baseline risk and effects that differ (SD 0.25), left out in 6 groups. The true "
-        "AUROC is exact (quadrature). Coverage in brackets: 95 % Monte-Carlo interval.",
-        "",
-        f"Command: `{command}`",
-        "",
-        "| design | interval | of what | runs | coverage | mean width | truth | mean estimate |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        scenario = row.scenario
-        design = f"{scenario.kind}, {scenario.patients} patients"
-        design += (
-            f", {scenario.repeats} repeat{'s' if scenario.repeats > 1 else ''}"
-            if scenario.kind == "kfold"
-            else ""
-        )
-        lines.append(
-            f"| {design} | {row.interval} | {scenario.estimand} | {row.runs} | {row.coverage:.3f} "
-            f"[{row.lower:.3f}, {row.upper:.3f}] | {row.width:.3f} | {row.truth:.3f} | {row.mean_estimate:.3f} |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def write_section(path: Path, name: str, text: str) -> None:
