@@ -77,9 +77,7 @@ def _rows(order: pl.DataFrame, patients: pl.DataFrame, time: TimeKind) -> pl.Dat
     school = pl.lit(None, dtype=pl.String)
     for limit, words in reversed(EDUCATION_BANDS):
         school = pl.when(pl.col("education_years") <= limit).then(pl.lit(words)).otherwise(school)
-    joined = joined.with_columns(
-        pl.coalesce("age_band", band).alias("age_band"), school.alias("education")
-    )
+    joined = joined.with_columns(pl.coalesce("age_band", band).alias("age_band"), school.alias("education"))
     return Rows.validate(joined.select(Rows.column_names()), cast=True)
 
 
