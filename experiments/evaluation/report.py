@@ -13,7 +13,7 @@ from experiments.evaluation.decision import decision_curve, thresholds, treat_al
 from experiments.evaluation.evaluate import learner_metrics, predicted_parts, too_few
 from experiments.evaluation.figures import calibration_figure, decision_figure, groups_figure
 from experiments.evaluation.heterogeneity import heterogeneity_rows
-from experiments.evaluation.horizons import without_small_steps
+from experiments.evaluation.horizons import hidden_steps, without_hidden_curves, without_small_steps
 from experiments.evaluation.ladder import ladder
 from experiments.evaluation.reporting import Evaluation
 from experiments.evaluation.sample import Part, Sample, evaluated_sample, weights_report
@@ -125,17 +125,19 @@ def outcome_report(
         name: pl.concat([schema.create_empty(), *(tables[name] for tables in found)])
         for name, schema in TABLES.items()
     }
-    metrics = without_small_steps(joined["metrics"], horizon, evaluation.smallest_cell)
+    hidden = hidden_steps(joined["metrics"], horizon, evaluation.smallest_cell)
+    metrics = without_small_steps(joined["metrics"], hidden)
+    curves = without_hidden_curves(joined["curves"], hidden)
     figures = _figures(
         at_horizon(metrics, horizon),
-        at_horizon(joined["curves"], horizon),
+        at_horizon(curves, horizon),
         list(predictions),
         list(schemes),
         references,
     )
     return OutcomeReport(
         metrics,
-        joined["curves"],
+        curves,
         joined["comparisons"],
         joined["heterogeneity"],
         ladder(metrics, joined["heterogeneity"], schemes),

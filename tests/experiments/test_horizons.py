@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from experiments.evaluation.evaluate import learner_metrics, predicted_parts
-from experiments.evaluation.horizons import without_small_steps
+from experiments.evaluation.horizons import hidden_steps, without_hidden_curves, without_small_steps
 from experiments.evaluation.report import OutcomeReport, outcome_report
 from experiments.evaluation.reporting import Evaluation
 from experiments.evaluation.sample import evaluated_sample
@@ -106,12 +106,21 @@ def counted(events: dict[float, int]) -> pl.DataFrame:
 
 
 def test_events_between_two_horizons_do_not_follow_from_the_counts() -> None:
-    found = without_small_steps(counted({90.0: 40, 180.0: 55, 365.0: 60, 730.0: 90}), 365.0, 11)
+    metrics = counted({90.0: 40, 180.0: 55, 365.0: 60, 730.0: 90})
+    hidden = hidden_steps(metrics, 365.0, 11)
+    found = without_small_steps(metrics, hidden)
     assert found["events"].to_list() == [40, None, 60, 90]  # 60 - 55 is five patients
     assert found["estimate"].null_count() == 0
-    assert without_small_steps(counted({90.0: 60, 365.0: 60}), 365.0, 11)["events"].to_list() == [60, 60]
+    curves = metrics.select("learner", "scheme", "horizon").with_columns(y=0.1)
+    assert without_hidden_curves(curves, hidden)["horizon"].to_list() == [90.0, 365.0, 730.0]
+
+
+def test_horizons_without_a_further_event_and_public_data_hide_nothing() -> None:
+    assert hidden_steps(counted({90.0: 60, 365.0: 60}), 365.0, 11).is_empty()
     public = counted({180.0: 55, 365.0: 60})
-    assert without_small_steps(public, 365.0, 0).equals(public)
+    hidden = hidden_steps(public, 365.0, 0)
+    assert hidden.is_empty()
+    assert without_small_steps(public, hidden).equals(public)
 
 
 def test_later_patients_are_one_part_whose_figures_stand_for_the_scheme(data: dict[str, Any]) -> None:
