@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from experiments.evaluation.intervals import Interval
 from experiments.evaluation.sample import Part
-from experiments.examination.estimates import Frame, enough, estimates, joined, measure_of
+from experiments.examination.estimates import Estimate, Frame, enough, estimates, joined, measure_of
 from experiments.examination.setting import (
     Evaluated,
     Examination,
@@ -22,6 +23,7 @@ from experiments.examination.setting import (
 
 PATTERN = "pattern"  # as a place of a part
 OTHER_PATTERNS = "other patterns"
+FEW = Interval(None, note="fewer than ten events or ten non-events")
 FIGURES = ("auroc", "observed_to_expected", "brier")
 
 
@@ -46,6 +48,7 @@ def pattern_rows(
     for number, level in enumerate(levels):
         own = [part.take(part.places[PATTERN] == level) for part in parts]
         own = [part for part in own if len(part.label)]
+        large = enough(joined([part for part in own if part.repeat == own[0].repeat]))
         frame = Frame.of(tested.sample.kind, tested.sample.test_to_train, own)
         for metric in FIGURES:
             for item in estimates(frame, own, measure_of(metric)):
@@ -53,25 +56,30 @@ def pattern_rows(
                     rows.append(hidden_row(tested.sample, metric, item.group, pattern=level))
                     continue
                 n, events = counts(own, item.group)
-                rows.append(figure_row(tested.sample, metric, item, n, events, pattern=level))
+                found = item if large else Estimate(item.group, FEW)
+                rows.append(figure_row(tested.sample, metric, found, n, events, pattern=level))
     return rows, ""
 
 
 def kept_patterns(parts: Sequence[Part], smallest_cell: int) -> list[str]:
     """Return the patterns that stand alone: ten events and ten non-events, and patients enough to be published.
 
-    The others are pooled, with the smallest of these until the pool is large enough too.
+    The others are pooled, with the smallest of these until the pool may be published too.
     """
     whole = joined([part for part in parts if part.repeat == parts[0].repeat])
     names, sizes = np.unique(whole.places[PATTERN], return_counts=True)
     by_size = [str(names[number]) for number in np.argsort(-sizes, kind="stable")]
 
-    def large(some: Sequence[str]) -> bool:
-        part = whole.take(np.isin(whole.places[PATTERN], list(some)))
-        return enough(part) and min(part.cell()) >= smallest_cell
+    def rows_of(some: Sequence[str]) -> Part:
+        return whole.take(np.isin(whole.places[PATTERN], list(some)))
 
-    kept = [name for name in by_size if large([name])]
-    while kept and len(kept) < len(by_size) and not large([name for name in by_size if name not in kept]):
+    def published(part: Part) -> bool:
+        return min(part.cell()) >= smallest_cell
+
+    kept = [name for name in by_size if enough(rows_of([name])) and published(rows_of([name]))]
+    while kept and len(kept) < len(by_size):
+        if published(rows_of([name for name in by_size if name not in kept])):
+            break
         kept.pop()
     return kept
 

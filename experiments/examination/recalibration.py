@@ -140,7 +140,8 @@ def _summary(
     place = {(row["method"], row["measure"], row["patients"]): row for row in rows}
     some = [k for k in numbers if k > 0]
     mean = {method: _mean([place[method, OE, k]["estimate"] for k in some]) for method in (EXACT, SHRUNK)}
-    chosen = SHRUNK if mean[SHRUNK] < mean[EXACT] else EXACT
+    exact, shrunk = mean[EXACT], mean[SHRUNK]
+    chosen = SHRUNK if exact is not None and shrunk is not None and shrunk < exact else EXACT
     return {
         "centres": len(centres),
         "intercept": {
@@ -178,7 +179,7 @@ def slope_failures(centres: Mapping[str, Part]) -> dict[str, Any]:
         variance = spread(centre, quantity, value)
         if np.isfinite(variance) and variance > 0:
             tested += 1
-            outside += abs(value - 1) > NORMAL * np.sqrt(variance)
+            outside += int(abs(value - 1) > NORMAL * np.sqrt(variance))
     return {
         "centres": tested,
         "share_failing": outside / tested if tested else None,
@@ -192,12 +193,13 @@ def helps_from(errors: Mapping[str, CentreErrors], method: str, numbers: Sequenc
     for k in reversed(numbers):
         used = [own for own in errors.values() if k <= own.local]
         gain = np.concatenate([own.log_loss[method, k] - own.log_loss[SLOPE, k] for own in used])
-        if not float(np.nanmean(gain)) > 0:
+        seen = gain[np.isfinite(gain)]
+        if not len(seen) or seen.mean() <= 0:
             break
         first = k
     return first
 
 
-def _mean(values: Sequence[float | None]) -> float:
+def _mean(values: Sequence[float | None]) -> float | None:
     seen = [value for value in values if value is not None]
-    return float(np.mean(seen)) if seen else float("nan")
+    return float(np.mean(seen)) if seen else None

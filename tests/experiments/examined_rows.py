@@ -47,7 +47,10 @@ def scheme_of(data: Arrays, kind: str = "stratified_kfold", **places: Any) -> Ev
                 0,
                 int(fold),
                 f"group {fold}",
-                *(data[name][own] for name in ("label", "risk", "weight", "patient")),
+                data["label"][own],
+                data["risk"][own],
+                data["weight"][own],
+                data["patient"][own],
                 {name: np.asarray(values)[own].astype(np.str_) for name, values in known.items()},
             )
         )

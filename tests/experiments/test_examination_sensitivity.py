@@ -201,7 +201,9 @@ def test_complete_cases_differ_where_attendance_follows_the_risk() -> None:
     there = draw.random(4000) < np.where(sick, 0.4, 0.9)
     outcomes = data["outcomes"].with_columns(
         time=pl.lit(None, dtype=pl.Float64),
-        cause=pl.Series(np.where(there, label, None).tolist(), dtype=pl.Int8),
+        cause=pl.Series(
+            [int(found) if seen else None for found, seen in zip(label, there, strict=True)], dtype=pl.Int8
+        ),
         attendance=pl.Series(np.where(sick, "sick", "well")),
     )
     data["outcomes"] = outcomes
