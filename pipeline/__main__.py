@@ -47,6 +47,7 @@ STAGES = (
     "compare",
     "examine",
     "explain",
+    "probe",
     "card",
     "index",
     "track",

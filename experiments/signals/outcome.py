@@ -15,7 +15,7 @@ from experiments.signals.signal import (
     spread,
 )
 
-LOST = "Clark 2003, doi 10.1038/sj.bjc.6601118; Robins 2000, doi 10.1111/j.0006-341X.2000.00779.x"
+LOST = "Clark 2003, doi 10.1038/sj.bjc.6601118; Robins and Finkelstein 2000, doi 10.1111/j.0006-341X.2000.00779.x"
 ATTENDANCE = "Robins, Rotnitzky and Zhao 1995, doi 10.2307/2291134"
 
 

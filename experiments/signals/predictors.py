@@ -19,9 +19,7 @@ from experiments.signals.signal import (
 )
 from features.errors import BadInput
 
-ROLES = (
-    "VanderWeele 2019, doi 10.1007/s10654-019-00494-6; van Smeden 2020, doi 10.1016/j.jclinepi.2020.06.001"
-)
+ROLES = "VanderWeele 2019, doi 10.1007/s10654-019-00494-6"
 MISSING = "Sperrin 2020, doi 10.1016/j.jclinepi.2020.03.028"
 
 

@@ -152,7 +152,8 @@ def _concordance_too_good(values: Floats, target: Target, limit: float) -> bool:
     events = np.flatnonzero(cause == 1)
     if not len(events) or 2 * sqrt(len(events)) * (limit - 0.5) <= SURPRISE:
         return False
-    # Who died of a competing cause never has the event: comparable with every event (Wolbers 2009).
+    # Who died of a competing cause never has the event: comparable with every event (Wolbers 2009,
+    # doi 10.1097/EDE.0b013e3181a39056).
     later = (time[None, :] > time[events, None]) | (
         (cause > 1)[None, :] & (time[None, :] <= time[events, None])
     )

@@ -88,7 +88,10 @@ def remove_unnamed(study: Study) -> list[Path]:
     cells = {(cell.outcome, learner) for cell in study.cells for learner in cell.learners}
     keep = {
         "features": set(study.feature_sets),
-        **{kind: set(study.outcomes) for kind in ("outcomes", "splits", "signals", "compare", "examine", "explain", "cards")},
+        **{
+            kind: set(study.outcomes)
+            for kind in ("outcomes", "splits", "signals", "compare", "examine", "explain", "probe", "cards")
+        },
         "train": {outcome for outcome, _ in cells},
     }
     stale = [

@@ -119,6 +119,20 @@ class Examination(Settings):
     abstain_within: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1)  # of the mid-threshold, in risk
 
 
+class Probe(Settings):
+    """What stage probe refits of the lead learner of each outcome; 0 and an empty list switch a part off."""
+
+    instability: int = Field(default=20, ge=0, le=1000)  # refits of the final model on bootstrap samples
+    permutations: int = Field(default=20, ge=0, le=10_000)  # of outcomes between patients of a centre
+    # shares of the training patients
+    learning_curve: tuple[Annotated[float, Field(ge=0.05, le=1)], ...] = (0.25, 0.5, 0.75, 1.0)
+    draws: int = Field(default=1, ge=1, le=50)  # of the learning curve's folds
+    folds: int = Field(default=3, ge=2, le=10)  # of permutations and of the learning curve
+    trials: int = Field(
+        default=2, ge=1
+    )  # of tuning in each of their training sets, at most the learner's own
+
+
 class Disclosure(Settings):
     """What may leave the workspace."""
 

@@ -13,6 +13,7 @@ from pipeline.settings.experiment import (
     Examination,
     LearnerSettings,
     Primary,
+    Probe,
     Scheme,
     Stratification,
     Tuning,
@@ -56,6 +57,7 @@ class Study(Settings):
     subgroups: tuple[Place, ...] = ()
     # What being lost to follow-up may depend on: weights of the evaluation are estimated within each of its groups.
     censoring_covariates: tuple[Place, ...] = ()
+    probe: Probe = Probe()
     examination: Examination = Examination()
     intended_use: Text = "research only: not for decisions about a patient"
     limits: tuple[Text, ...] = ()
