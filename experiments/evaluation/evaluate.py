@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from experiments.evaluation.combining import centre_units, combined
+from experiments.evaluation.definitions import PER_PATIENT
 from experiments.evaluation.measures import names_of
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.reporting import HIDDEN, Evaluation, Row, figure_row, hidden_parts, part_intervals
@@ -15,7 +16,6 @@ from experiments.results import SCHEMA_VERSION, Metrics
 from features.errors import BadInput
 
 PATIENT_WEIGHED = ("auroc", "brier", "observed_to_expected")  # also given with patients counted equally
-PER_PATIENT = "_per_patient"
 
 
 def risks_of(sample: Sample, predictions: pl.DataFrame, learner: str, horizon: float | None = None) -> Floats:

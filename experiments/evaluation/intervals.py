@@ -10,6 +10,7 @@ from scipy import optimize, stats
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
+NORMAL = float(stats.norm.ppf((1 + LEVEL) / 2))
 QUANTILES = 199  # of the between-unit variance that a prediction interval is averaged over
 SCALES = {  # where the normal approximation is better and bounds stay inside their range
     "auroc": "logit",

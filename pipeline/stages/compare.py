@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from experiments.disclosure import smallest_published
+from experiments.evaluation.definitions import definition
 from experiments.evaluation.report import OutcomeReport, outcome_report
 from experiments.evaluation.reporting import Evaluation
 from experiments.figures import save_svg
@@ -91,6 +92,8 @@ def _write(report: OutcomeReport, out: Path) -> None:
         write_table(report.comparisons, folder / "comparisons.parquet", Comparisons)
         write_table(report.heterogeneity, folder / "heterogeneity.parquet", Heterogeneity)
         write_table(report.ladder, folder / "ladder.parquet", Ladder)
+        names = report.metrics["metric"].unique(maintain_order=True)
+        write_json({name: definition(name) for name in names}, folder / "definitions.json")
         write_json(report.weights, folder / "weights.json")
         for name, figure in report.figures.items():
             save_svg(figure, folder / "figures" / f"{name}.svg")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.results import Comparisons, Curves, Metrics, Predictions, Splits
+from experiments.results import Comparisons, Curves, Heterogeneity, Ladder, Metrics, Predictions, Splits
 from features.errors import BadInput
 from features.schema import Outcomes, Rows
 from pipeline.files import read_json, read_table, write_table
@@ -86,6 +86,12 @@ def test_it_writes_the_declared_cells_and_no_others(
     assert read_table(out / "comparisons.parquet", Comparisons).height > 0
     assert read_table(out / "curves.parquet", Curves)["scheme"].n_unique() == 3
     assert sorted(read_json(out / "weights.json")) == sorted(KINDS)
+    metrics = read_table(out / "metrics.parquet", Metrics)["metric"].unique().to_list()
+    assert sorted(read_json(out / "definitions.json")) == sorted(metrics)
+    assert set(read_table(out / "heterogeneity.parquet", Heterogeneity)["scheme"]) == {"centres"}
+    assert (
+        read_table(out / "ladder.parquet", Ladder).height == 2 * 4
+    )  # learners; k-fold, centres, two countries
     assert sorted(path.name for path in (out / "figures").iterdir()) == sorted(
         f"{learner}_{what}.svg"
         for learner in ("base_rate", "clinical")
