@@ -15,6 +15,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.benchmarks.nested import nested
+from tests.benchmarks.peers import peers
+from tests.benchmarks.survival import survival
 from tests.workplace import ROOT, demo_study, make_workplace, run, stages_run
 
 Row = tuple[str, str, str]
@@ -60,7 +63,13 @@ def diabetes(folder: Path) -> list[Row]:
     ]
 
 
-BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {"demo": demo, "diabetes130": diabetes}
+BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+    "demo": demo,
+    "diabetes130": diabetes,
+    "nested": nested,
+    "peers": peers,
+    "survival": survival,
+}
 
 
 def timed_repro(folder: Path) -> tuple[float, list[str]]:

@@ -5,6 +5,9 @@ same loss and use two cores: ours runs outer folds side by side, the peer the fi
 
     python -m tests.benchmarks nested                                          # one seed
     python -m tests.benchmarks.nested --seeds 10 --results FILE                # resumable: finished runs stand in FILE
+    python -m tests.benchmarks.nested --cores 1 --folds 1                      # in this process, one outer fold
+
+On one core the processor's seconds are given as well: they hold on a machine that does other work.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from experiments.compute import Compute, map_tasks
 from experiments.validation.cell import CellData, Fold, Procedure
@@ -35,16 +39,19 @@ NOBODY = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Run:
-    """One route at one seed: wall seconds and the AUROC of each outer fold."""
+    """One route at one seed: wall seconds, the AUROC of each outer fold, and this process's own seconds on one core."""
 
     seed: int
     route: str
     seconds: float
     aurocs: tuple[float, ...]
+    cores: int = CORES
+    processor: float | None = None
+    folds: int = OUTER
 
 
-def cohort(seed: int) -> tuple[CellData, list[Fold]]:
-    """Return a simulated cohort and its outer folds: twenty columns matter, linearly, above a point or two together."""
+def cohort(seed: int, outer: int = OUTER) -> tuple[CellData, list[Fold]]:
+    """Return a simulated cohort and the first of its outer folds: twenty columns matter, linearly, above a point or two together."""
     draws = np.random.default_rng(seed)
     values = draws.normal(size=(PATIENTS, COLUMNS))
     values += 0.4 * draws.normal(size=(PATIENTS, 1))
@@ -63,7 +70,7 @@ def cohort(seed: int) -> tuple[CellData, list[Fold]]:
     X = pl.DataFrame(values, schema=[f"x_{number:03d}" for number in range(COLUMNS)])
     dealt = draws.permutation(PATIENTS) % OUTER
     folds = [Fold("kfold", 0, number, np.flatnonzero(dealt == number)) for number in range(OUTER)]
-    return CellData(rows, X, Target.from_labels(labels, groups=np.arange(PATIENTS))), folds
+    return CellData(rows, X, Target.from_labels(labels, groups=np.arange(PATIENTS))), folds[:outer]
 
 
 def procedure(data: CellData, seed: int) -> Procedure:
@@ -80,11 +87,11 @@ def procedure(data: CellData, seed: int) -> Procedure:
     )
 
 
-def ours(seed: int) -> list[float]:
+def ours(seed: int, cores: int, outer: int) -> list[float]:
     """Return the AUROC of each outer fold by this project's inner procedure."""
-    data, folds = cohort(seed)
+    data, folds = cohort(seed, outer)
     one = partial(_our_fold, data, procedure=procedure(data, seed))
-    return map_tasks(one, folds, Compute("processes", CORES), "nested")
+    return map_tasks(one, folds, Compute("processes", cores), "nested")
 
 
 def _our_fold(data: CellData, fold: Fold, *, procedure: Procedure) -> float:
@@ -92,13 +99,14 @@ def _our_fold(data: CellData, fold: Fold, *, procedure: Procedure) -> float:
     return auroc(data.target.labels()[fold.test], fitted.predict(data.X[fold.test])[:, 0, 0])
 
 
-def peer(seed: int) -> list[float]:
+def peer(seed: int, cores: int, outer: int) -> list[float]:
     """Return the AUROC of each outer fold by scikit-learn's own search."""
-    data, folds = cohort(seed)
-    return [_peer_fold(data, fold, seed) for fold in folds]
+    data, folds = cohort(seed, outer)
+    with threadpool_limits(1):  # its own threads would share the cores with the processes of the search
+        return [_peer_fold(data, fold, seed, cores) for fold in folds]
 
 
-def _peer_fold(data: CellData, fold: Fold, seed: int) -> float:
+def _peer_fold(data: CellData, fold: Fold, seed: int, cores: int) -> float:
     from scipy.stats import loguniform, randint, uniform
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import PredefinedSplit, RandomizedSearchCV
@@ -119,7 +127,7 @@ def _peer_fold(data: CellData, fold: Fold, seed: int) -> float:
         n_iter=CONFIGURATIONS,
         scoring="neg_log_loss",
         cv=PredefinedSplit(inner),
-        n_jobs=CORES,
+        n_jobs=cores,
         random_state=seed,
     ).fit(values[train], labels[train])
     return auroc(labels[fold.test], search.predict_proba(values[fold.test])[:, 1])
@@ -132,23 +140,29 @@ def auroc(labels: NDArray[np.int64], risk: NDArray[np.float64]) -> float:
     return float(roc_auc_score(labels, risk))
 
 
-ROUTES: dict[str, Callable[[int], list[float]]] = {"psystrata": ours, "scikit-learn": peer}
+ROUTES: dict[str, Callable[[int, int, int], list[float]]] = {"psystrata": ours, "scikit-learn": peer}
 
 
-def measured(seeds: Sequence[int], routes: Sequence[str], results: Path | None) -> list[Run]:
+def measured(
+    seeds: Sequence[int], routes: Sequence[str], results: Path | None, cores: int = CORES, outer: int = OUTER
+) -> list[Run]:
     """Run each route at each seed in turn, except those that already stand in `results`."""
     runs = read_runs(results)
     for number, seed in enumerate(seeds):
         for route in routes if number % 2 == 0 else list(reversed(routes)):
-            if any((run.seed, run.route) == (seed, route) for run in runs):
+            if any(
+                (run.seed, run.route, run.cores, run.folds) == (seed, route, cores, outer) for run in runs
+            ):
                 continue
-            start = time.perf_counter()
-            aurocs = ROUTES[route](seed)
-            runs.append(Run(seed, route, time.perf_counter() - start, tuple(aurocs)))
+            start, worked = time.perf_counter(), time.process_time()
+            aurocs = ROUTES[route](seed, cores, outer)
+            seconds = time.perf_counter() - start
+            processor = time.process_time() - worked if cores == 1 else None
+            runs.append(Run(seed, route, seconds, tuple(aurocs), cores, processor, outer))
             if results is not None:
                 with results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(runs[-1])) + "\n")
-    return [run for run in runs if run.seed in seeds]
+    return [run for run in runs if run.seed in seeds and (run.cores, run.folds) == (cores, outer)]
 
 
 def read_runs(results: Path | None) -> list[Run]:
@@ -168,10 +182,12 @@ def table(runs: Sequence[Run]) -> list[Row]:
     if not seeds:
         return [("nested validation", "", "no seed with both routes yet")]
     first, second = ([by[seed, route] for seed in seeds] for route in ROUTES)
-    ratios = [b.seconds / a.seconds for a, b in zip(first, second, strict=True)]
+    ratios = [
+        (b.processor or b.seconds) / (a.processor or a.seconds) for a, b in zip(first, second, strict=True)
+    ]
     gains = [float(np.mean(a.aurocs) - np.mean(b.aurocs)) for a, b in zip(first, second, strict=True)]
     wide = 1.96 * np.std(gains, ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
-    seconds = [float(np.median([run.seconds for run in runs])) for runs in (first, second)]
+    seconds = [float(np.median([run.processor or run.seconds for run in runs])) for runs in (first, second)]
     scores = [float(np.mean([run.aurocs for run in runs])) for runs in (first, second)]
     return [
         (
@@ -198,8 +214,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--routes", nargs="+", choices=list(ROUTES), default=list(ROUTES))
+    parser.add_argument("--cores", type=int, choices=[1, CORES], default=CORES)
+    parser.add_argument("--folds", type=int, default=OUTER, help="only so many outer folds")
     asked = parser.parse_args(arguments)
-    for row in table(measured(range(1, asked.seeds + 1), asked.routes, asked.results)):
+    for row in table(
+        measured(range(1, asked.seeds + 1), asked.routes, asked.results, asked.cores, asked.folds)
+    ):
         print("  ".join(row))
     return 0
 
