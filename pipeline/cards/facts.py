@@ -11,9 +11,12 @@ from experiments.results import Comparisons, Metrics, at_horizon
 from features.schema import ColumnDescriptions
 from pipeline.cards.advice import limits_found, next_steps
 from pipeline.cards.flow import Table, file_flow, outcome_counts, patient_flow, prediction_flow, worded_count
+from pipeline.cards.headlines import headlines, rungs_of
+from pipeline.cards.section import Section, without_empty_columns
+from pipeline.cards.sections import closer_sections, ladder_table
 from pipeline.cards.tables import feature_table, in_brackets, subgroup_table
 from pipeline.cards.tripod import TripodItem, tripod_items
-from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, interval, number
+from pipeline.cards.wording import INTERVALS, METRICS, interval, number
 from pipeline.errors import BadInput
 from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
@@ -41,6 +44,7 @@ class Card:
     events: str
     headlines: Table
     ladder: Table
+    figures_by_rung: Table
     metrics: Table
     comparisons: Table
     subgroups: Table
@@ -56,6 +60,7 @@ class Card:
     tripod: tuple[TripodItem, ...]
     figures: Mapping[str, str]
     intervals: Table
+    sections: tuple[Section, ...]
 
 
 def read_card(study: Study, outcome: str, learner: str, description: str, workspace: Path) -> Card:
@@ -102,7 +107,8 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         eligible=worded_count(flow["eligible"], smallest),
         events=outcome_counts(flow, smallest),
         headlines=headlines(study, metrics),
-        ladder=_ladder(study, metrics),
+        ladder=ladder_table(study, outcome, learner, workspace),
+        figures_by_rung=without_empty_columns(_all_figures(study, metrics)),
         metrics=_group_metrics(metrics),
         comparisons=_comparisons(comparisons),
         subgroups=subgroup_table(metrics),
@@ -136,6 +142,7 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
         intervals=[
             {"interval": name, "what it is of": text} for name, text in INTERVALS.items() if name != "none"
         ],
+        sections=closer_sections(study, outcome, learner, workspace),
     )
 
 
@@ -152,47 +159,9 @@ def _estimand(values: Mapping[str, str]) -> Table:
     return [{"part": words[key], "declared": values[key]} for key in words]
 
 
-def _rungs(study: Study, metrics: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """Return the figures of each rung of the validation ladder, in the study's order, with its name.
-
-    A country left out is a rung of its own: two directions are not a sample of countries, so none is combined.
-    """
-    everybody = metrics.filter(pl.col("subgroup").is_null())
-    rungs = []
-    for scheme, settings in study.validation.items():
-        rows = everybody.filter(pl.col("scheme") == scheme)
-        if settings.kind == "leave_country_out":
-            by_country = rows.filter(pl.col("group").is_not_null())
-            for country in by_country["group"].unique(maintain_order=True):
-                rungs.append(
-                    (f"{SCHEMES[settings.kind]}: {country}", by_country.filter(pl.col("group") == country))
-                )
-        else:
-            combined = rows.filter(pl.col("fold").is_null() & pl.col("group").is_null())
-            rungs.append((SCHEMES[settings.kind], combined))
-    return [(name, rows) for name, rows in rungs if rows.height]
-
-
-def headlines(study: Study, metrics: pl.DataFrame, *, digits: int = 3) -> Table:
-    """Word the AUROC of one cell on each rung of the ladder, with its interval and what that is of."""
-    rows = []
-    for rung, figures in _rungs(study, metrics):
-        for row in figures.filter(pl.col("metric") == "auroc").iter_rows(named=True):
-            rows.append(
-                {
-                    "validation": rung,
-                    "estimate": number(row["estimate"], digits=digits),
-                    "interval": interval(row["lower"], row["upper"], digits=digits) or "no interval",
-                    "interval is of": INTERVALS[row["interval_kind"]],
-                    "note": row["note"] or "",
-                }
-            )
-    return rows
-
-
-def _ladder(study: Study, metrics: pl.DataFrame) -> Table:
+def _all_figures(study: Study, metrics: pl.DataFrame) -> Table:
     table = []
-    for rung, figures in _rungs(study, metrics):
+    for rung, figures in rungs_of(study, metrics):
         cells = dict.fromkeys(METRICS.values(), "")
         shown = figures.filter(
             (pl.col("interval_kind") != "prediction_interval") & pl.col("metric").is_in(list(METRICS))

@@ -8,6 +8,15 @@ METRICS = {
     "calibration_intercept": "calibration in the large (intercept)",
     "calibration_slope": "calibration slope",
     "observed_to_expected": "observed to expected",
+    "concordance": "concordance (Uno)",
+    "integrated_brier": "integrated Brier score",
+    "integrated_brier_skill": "integrated Brier skill",
+    "ici": "calibration error, mean (ICI)",
+    "e50": "calibration error, median (E50)",
+    "e90": "calibration error, 90th percentile (E90)",
+    "auroc_per_patient": "AUROC, each patient equal",
+    "brier_per_patient": "Brier score, each patient equal",
+    "observed_to_expected_per_patient": "observed to expected, each patient equal",
 }
 SCHEMES = {
     "stratified_kfold": "new patients of the same centres (random k-fold)",
@@ -22,6 +31,15 @@ INTERVALS = {
     "random_effects": "the mean over centres (random effects, Hartung-Knapp-Sidik-Jonkman)",
     "prediction_interval": "where one new centre is expected (prediction interval)",
 }
+
+
+def horizon_words(days: float) -> str:
+    """Word a horizon: whole years and months are said as such."""
+    for unit, size in (("year", 365.25), ("month", 30.4375)):
+        amount = round(days / size)
+        if amount and abs(days - amount * size) < 1.5 and (unit == "year" or days < 365):
+            return f"{amount} {unit}{'s' if amount > 1 else ''} ({days:g} days)"
+    return f"{days:g} days"
 
 
 def number(value: float | int | None, *, digits: int = 3, signed: bool = False) -> str:

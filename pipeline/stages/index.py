@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from experiments.results import Metrics, at_horizon
-from pipeline.cards.facts import headlines
-from pipeline.cards.render import render_index
+from pipeline.cards.headlines import headlines
+from pipeline.cards.index_page import render_index
 from pipeline.errors import BadInput
 from pipeline.files import read_json, read_table, replaced_folder, write_text
 from pipeline.settings.load import load_parameters

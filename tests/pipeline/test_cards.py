@@ -11,9 +11,12 @@ import polars as pl
 import pytest
 
 from pipeline.cards.advice import limits_found, next_steps
+from pipeline.cards.environment import escape_markdown, markdown_table
 from pipeline.cards.facts import Card
 from pipeline.cards.flow import HIDDEN, file_flow, outcome_counts, patient_flow, worded_count, worded_steps
-from pipeline.cards.render import escape_markdown, markdown_table, render_html, render_index, render_markdown
+from pipeline.cards.index_page import render_index
+from pipeline.cards.render import render_html, render_markdown
+from pipeline.cards.section import Section
 from pipeline.cards.tables import subgroup_table
 from pipeline.cards.tripod import ITEMS, NEEDS_INPUT, tripod_items
 from pipeline.cards.wording import interval, number
@@ -42,7 +45,8 @@ def card(text: str = "plain") -> Card:
         certificate=[{"check": text, "result": "passed", "detail": text}],
         planted=[{"planted leak": text, "result": "caught", "by": text}], weights=table, strata=text, model=table,
         limits=(text,), next_steps=(text,), tripod=tripod_items(STUDY, "relapse_1y", "lightgbm"), figures={"calibration": SVG},
-        intervals=table,
+        intervals=table, figures_by_rung=table,
+        sections=(Section("closer", text, (text,), ((text, table),), ((text, SVG),), {text: "../page.html"}),),
     )  # fmt: skip
 
 

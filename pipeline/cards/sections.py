@@ -1,0 +1,160 @@
+"""Sections of a card that look closer: before fitting, every horizon, openings, and what the lead learner went through."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.results import Ladder, Metrics
+from experiments.signals.signal import Signals
+from pipeline.cards.examined import examined_sections
+from pipeline.cards.flow import Table
+from pipeline.cards.section import Section, count, without_empty_columns
+from pipeline.cards.tables import in_brackets
+from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, horizon_words, number
+from pipeline.files import read_json, read_table
+from pipeline.settings.study import Study
+
+
+def closer_sections(study: Study, outcome: str, learner: str, workspace: Path) -> tuple[Section, ...]:
+    """Return what the stages signals, compare, examine and probe say of one card's cell.
+
+    Args:
+        study: the settings.
+        outcome: name of the outcome.
+        learner: name of the learner in the study.
+        workspace: artifacts/<study>.
+    """
+    sections: list[Section | None] = [
+        _before_fitting(outcome, workspace),
+        _over_time(study, outcome, learner, workspace),
+        _openings(outcome, learner, workspace),
+    ]
+    lead = study.lead_learner(outcome)
+    if learner == lead:
+        sections += examined_sections(outcome, workspace)
+    else:
+        sections.append(
+            Section(
+                "closer",
+                "Closer examination",
+                (
+                    f"Sensitivity, recalibration, label sets and refits were examined for {lead}, the lead learner of this "
+                    "outcome; see its card.",
+                ),
+            )
+        )
+    return tuple(section for section in sections if section is not None)
+
+
+def ladder_table(study: Study, outcome: str, learner: str, workspace: Path) -> Table:
+    """Word the validation ladder at the main horizon: one row per rung, between-centre variance for centres alone."""
+    main = study.outcomes[outcome].main_horizon or 0.0
+    rows = read_table(workspace / "compare" / outcome / "ladder.parquet", Ladder).filter(
+        (pl.col("learner") == learner) & (pl.col("horizon") == main)
+    )
+    names = {"auroc": "AUROC", "concordance": "concordance (Uno)"}
+    names |= {"observed_to_expected": "observed to expected", "calibration_slope": "calibration slope"}
+    shown = [name for name in names if rows[name].is_not_null().any()]
+    return [
+        {
+            "rung": str(row["rung"]),
+            "validation": SCHEMES[row["kind"]] + (f": {row['group']}" if row["group"] else ""),
+            **{
+                names[name]: number(row[name]) + in_brackets(row[f"{name}_lower"], row[f"{name}_upper"])
+                for name in shown
+            },
+            "intervals are of": _kinds(row, shown),
+            "between centres (tau squared)": _joined(
+                (names[name], number(row[f"{name}_between"]))
+                for name in shown
+                if row[f"{name}_between"] is not None
+            ),
+            "a new centre": _joined(
+                (names[name], in_brackets(row[f"{name}_new_lower"], row[f"{name}_new_upper"]).strip(" ()"))
+                for name in shown
+                if row[f"{name}_new_lower"] is not None
+            ),
+            "n": count(row["n"]),
+            "patients": count(row["patients"]),
+            "events": count(row["events"]),
+        }
+        for row in rows.sort("rung").iter_rows(named=True)
+    ]
+
+
+def _kinds(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    kinds = dict.fromkeys(row[f"{name}_interval_kind"] for name in names if row[f"{name}_lower"] is not None)
+    return "; ".join(INTERVALS[kind] for kind in kinds if kind) or "no interval"
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{name} {text}" for name, text in pairs)
+
+
+def _before_fitting(outcome: str, workspace: Path) -> Section | None:
+    path = workspace / "signals" / outcome / "signals.parquet"
+    signals = read_table(path, Signals)
+    counted = {
+        verdict: signals.filter(pl.col("verdict") == verdict).height for verdict in ("high", "unclear", "low")
+    }
+    high = signals.filter(pl.col("verdict") == "high")
+    return Section(
+        "before",
+        "Before fitting",
+        (
+            f"{counted['high']} signals of the PROBAST kind raise a high concern, {counted['unclear']} an unclear one, "
+            f"{counted['low']} a low one.",
+        ),
+        (
+            (
+                "Signals of high concern",
+                [
+                    {name: str(row[name]) for name in ("domain", "signal", "place", "found", "expected")}
+                    for row in high.iter_rows(named=True)
+                ],
+            ),
+        ),
+        links={"All signals": f"../../signals/{outcome}/signals.html"},
+    )
+
+
+def _over_time(study: Study, outcome: str, learner: str, workspace: Path) -> Section | None:
+    if len(study.outcomes[outcome].horizons) < 2:
+        return None
+    metrics = read_table(workspace / "compare" / outcome / "metrics.parquet", Metrics).filter(
+        (pl.col("learner") == learner)
+        & pl.col("subgroup").is_null()
+        & pl.col("metric").is_in(list(METRICS))
+        & (pl.col("interval_kind") != "prediction_interval")
+    )
+    rows: Table = []
+    for scheme, settings in study.validation.items():
+        own = metrics.filter(pl.col("scheme") == scheme)
+        by_group = settings.kind == "leave_country_out"
+        own = own.filter(pl.col("fold").is_not_null() if by_group else pl.col("fold").is_null())
+        for (group, horizon), part in own.group_by(["group", "horizon"], maintain_order=True):
+            cells = {
+                METRICS[row["metric"]]: number(row["estimate"]) + in_brackets(row["lower"], row["upper"])
+                for row in part.iter_rows(named=True)
+            }
+            first = part.row(0, named=True)
+            rows.append(
+                {
+                    "validation": SCHEMES[settings.kind] + (f": {group}" if group else ""),
+                    "horizon": horizon_words(float(str(horizon))),
+                    **{name: cells.get(name, "") for name in METRICS.values()},
+                    "n": count(first["n"]),
+                    "events": count(first["events"]),
+                }
+            )
+    return Section("time", "Over time", tables=(("Figures at every horizon", without_empty_columns(rows)),))
+
+
+def _openings(outcome: str, learner: str, workspace: Path) -> Section | None:
+    path = workspace / "compare" / outcome / "openings.json"
+    if not path.is_file():
+        return None
+    sentences = tuple(entry["sentence"] for entry in read_json(path) if entry["learner"] == learner)
+    return Section("openings", "How often left-out countries were opened", sentences) if sentences else None
