@@ -1,8 +1,9 @@
 """LightGBM trees of the cause that happens in an interval of time, fitted on person-periods."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from models.errors import BadTarget
 from models.light_gbm import BINNING, FEWEST_IN_LEAF, LightGbmModel, load_light_gbm
 from models.person_periods import PersonPeriods
+
+if TYPE_CHECKING:
+    import lightgbm
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,6 +85,9 @@ def fit_hazard_trees(
 ) -> HazardTrees:
     """Fit the trees on one thread, the same at every run.
 
+    LightGBM estimates the rows of a leaf from second derivatives, so min_data_in_leaf alone does not bound them: it is
+    doubled until every leaf holds 11 rows or more.
+
     Args:
         values: shape (rows, derived), NaN where missing.
         classes: what happened in each period of these rows.
@@ -101,22 +108,50 @@ def fit_hazard_trees(
         **{name: value for name, value in parameters.items() if name != "rounds"},
         **BINNING,
         **(kind if classes.several else {"objective": "binary"}),
-        "min_data_in_leaf": int(parameters["min_data_in_leaf"]) * classes.offsets.shape[1],
         "bagging_freq": 1,
         "deterministic": True,
         "force_col_wise": True,
         "seed": seed % 2**31,
     }
+    intervals = classes.offsets.shape[1]
+    matrix = _matrix(values, row, interval)
     rows = lightgbm.Dataset(
-        _matrix(values, row, interval),
+        matrix,
         label=labels,
         weight=classes.periods.weight[kept],
         init_score=classes.starts(interval),
         params=settings,
         free_raw_data=True,
     )
-    booster = lightgbm.train(settings, rows, num_boost_round=int(parameters["rounds"]))
-    return HazardTrees(booster.model_to_string())
+    least = int(parameters["min_data_in_leaf"]) * intervals
+    while True:
+        settings["min_data_in_leaf"] = least
+        booster = lightgbm.train(settings, rows, num_boost_round=int(parameters["rounds"]))
+        text = booster.model_to_string()
+        # A row has at most one period in each interval: with so many periods in a leaf nobody needs to be counted.
+        if (
+            _fewest_periods(text) >= FEWEST_IN_LEAF * intervals
+            or _fewest_rows(booster, matrix, row) >= FEWEST_IN_LEAF
+        ):
+            return HazardTrees(text)
+        least *= 2
+
+
+def _fewest_periods(text: str) -> int:
+    """Return the fewest periods of any leaf, those that bagging left out not counted."""
+    counts = re.findall(r"^leaf_count=(.*)$", text, flags=re.MULTILINE)
+    return min(int(count) for line in counts for count in line.split())
+
+
+def _fewest_rows(booster: "lightgbm.Booster", matrix: NDArray[np.float32], row: Integers) -> int:
+    """Return the fewest rows, each counted once, of any leaf."""
+    leaves = np.asarray(booster.predict(matrix, pred_leaf=True, num_threads=1)).reshape(len(row), -1)
+    fewest = len(row)
+    for tree in leaves.T.astype(np.int64):
+        found = np.unique(tree * (row.max() + 1) + row) // (row.max() + 1)
+        counts = np.bincount(found)
+        fewest = min(fewest, int(counts[counts > 0].min()))
+    return fewest
 
 
 def load_hazard_trees(data: bytes) -> HazardTrees:
