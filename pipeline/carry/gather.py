@@ -125,7 +125,7 @@ def _fold(frozen: Frozen, workspace: Path) -> Mapping[str, Any] | None:
     own = [fold for fold in folds if fold["scheme"] == frozen.scheme and fold["scheme"] in known]
     if not own:
         raise BadSettings(
-            f"--scheme {frozen.scheme}: only a model that left out a place or a time is frozen; known: "
+            f"--scheme {frozen.scheme}: only a model that left out a place is frozen; known: "
             f"{', '.join(['final', *known])}. Name one of them."
         )
     found = [fold for fold in own if fold["group"] == frozen.left_out]
