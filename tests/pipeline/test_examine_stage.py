@@ -117,7 +117,7 @@ def test_restricted_tables_hold_no_small_count(examined: Path) -> None:
 def test_an_outcome_that_no_cell_predicts_has_empty_tables_and_a_reason(
     arguments: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = run(monkeypatch, arguments, study(), "readmission_90d")
+    out = run(monkeypatch, arguments, study(), "readmission")
     assert all(read_table(out / f"{name}.parquet", schema).is_empty() for name, schema in TABLES.items())
     assert read_json(out / "summary.json")["reason"] == "no cell of the study predicts this outcome"
     assert not (out / "figures").exists()
@@ -142,5 +142,5 @@ def test_settings_decide_what_is_tried_out(
 def test_an_unknown_outcome_is_answered_with_the_known_ones(
     arguments: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadInput, match="'relaps' is not known; known: readmission_90d, relapse_1y"):
+    with pytest.raises(BadInput, match="'relaps' is not known; known: readmission, relapse_1y"):
         run(monkeypatch, arguments, study(), "relaps")
