@@ -7,10 +7,8 @@ import numpy as np
 
 from experiments.evaluation.influence import clustered_variance
 from experiments.evaluation.intervals import (
-    NORMAL,
     SCALES,
     Interval,
-    bounds,
     corrected_resampling,
     from_scale,
     patient_multiplicities,
@@ -23,6 +21,7 @@ from experiments.evaluation.intervals import (
 from experiments.evaluation.measures import RANKINGS, figures, influence, measure, measured
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part
+from experiments.evaluation.sampling_error import SHARE_DEPENDENT, not_narrower
 from experiments.evaluation.smooth import ERRORS, QUANTILE_ERRORS
 
 FEWEST = 10  # events, and non-events, that a centre needs for a figure of its own
@@ -135,31 +134,13 @@ def combined(
     values = np.array([measure(part, name) for part in parts])
     if kind == "stratified_kfold":
         scale = SCALES.get(name, "identity")
-        return [not_narrower(corrected_resampling(values, test_to_train, scale), parts, name, scale)]
+        interval = corrected_resampling(values, test_to_train, scale)
+        return [not_narrower(interval, parts, name, scale) if name in SHARE_DEPENDENT else interval]
     if kind == "leave_centre_out":
         return over_units(units, name)
     seen = values[np.isfinite(values)]
     note = "mean of the directions; no variance between them is estimated"
     return [Interval(float(seen.mean()) if len(seen) else None, note=note)]
-
-
-def not_narrower(interval: Interval, parts: Sequence[Part], name: str, scale: str) -> Interval:
-    """Return the interval of a mean over folds, not narrower than the sampling error of the tested patients.
-
-    Stratified folds have equal shares of events, so the spread between folds does not show how the share varies between
-    samples, and the Brier score's intervals were short (docs/validity.md). The influences of a patient, over folds and
-    repeats, are summed first (LeDell, Petersen and van der Laan 2015, doi 10.1214/15-EJS1035, for the AUROC).
-    """
-    moved = [influence(part, name) if np.isfinite(measure(part, name)) else None for part in parts]
-    if interval.estimate is None or interval.lower is None or interval.upper is None:
-        return interval
-    seen = [(part.patient, found) for part, found in zip(parts, moved, strict=True) if found is not None]
-    if not seen:
-        return interval
-    patient, every = (np.concatenate(items) for items in zip(*seen, strict=True))
-    error = float(np.sqrt(clustered_variance(every / len(seen), patient)))
-    lower, upper = bounds(interval.estimate, error, NORMAL, scale)
-    return replace(interval, lower=min(lower, interval.lower), upper=max(upper, interval.upper))
 
 
 @dataclass(frozen=True)

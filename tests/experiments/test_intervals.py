@@ -6,12 +6,16 @@ from scipy import stats
 
 from experiments.evaluation.intervals import (
     Floats,
+    Interval,
     corrected_resampling,
     patient_multiplicities,
     percentile_interval,
     prediction_interval,
     random_effects,
 )
+from experiments.evaluation.measures import measure
+from experiments.evaluation.sample import Part
+from experiments.evaluation.sampling_error import not_narrower
 
 # Trials of BCG vaccine (Colditz 1994): tuberculosis and not, vaccinated; tuberculosis and not, control.
 BCG = np.array(
@@ -113,3 +117,39 @@ def test_percentile_interval_refuses_when_many_resamples_are_undefined() -> None
     assert percentile_interval(figures) == pytest.approx((0.025, 0.975))
     figures[:200] = np.nan
     assert percentile_interval(figures) is None
+
+
+def _tested(repeats: int) -> list[Part]:
+    """Five folds of 40 patients with a quarter of events each and one risk, so that no fold differs but the last a little."""
+    label = np.tile([1.0, 0.0, 0.0, 0.0], 50)
+    parts = []
+    for repeat in range(repeats):
+        for fold in range(5):
+            rows = np.arange(40 * fold, 40 * fold + 40)
+            risk = np.full(40, 0.26 if fold == 4 else 0.25)
+            parts.append(Part(repeat, fold, str(fold), label[rows], risk, np.ones(40), rows, {}))
+    return parts
+
+
+def test_folds_of_equal_shares_do_not_make_the_brier_score_certain() -> None:
+    parts = _tested(1)
+    values = np.array([measure(part, "brier") for part in parts])
+    between = corrected_resampling(values, 0.25, "logit")
+    found = not_narrower(between, parts, "brier", "logit")
+    assert found.estimate == between.estimate
+    assert (found.kind, found.note) == (between.kind, between.note)
+    assert found.lower is not None
+    assert found.upper is not None
+    # One event in four, each scored 0.75 squared, the others 0.25 squared: the error of a mean over 200 patients.
+    error = np.sqrt(0.25 * 0.75) * (0.75**2 - 0.25**2) / np.sqrt(200)
+    assert (found.upper - found.lower) / (2 * 1.96) == pytest.approx(error, rel=0.03)
+
+
+def test_repeats_do_not_lessen_the_sampling_error_and_wide_intervals_stay() -> None:
+    parts = _tested(3)
+    once = not_narrower(Interval(0.19, 0.19, 0.19, "corrected_resampling"), _tested(1), "brier", "logit")
+    thrice = not_narrower(Interval(0.19, 0.19, 0.19, "corrected_resampling"), parts, "brier", "logit")
+    assert (thrice.lower, thrice.upper) == pytest.approx((once.lower, once.upper))
+    wide = Interval(0.19, 0.01, 0.6, "corrected_resampling")
+    assert not_narrower(wide, parts, "brier", "logit") == wide
+    assert not_narrower(Interval(0.19), parts, "brier", "logit") == Interval(0.19)
