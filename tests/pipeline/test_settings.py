@@ -72,6 +72,21 @@ def test_the_parameters_name_each_cell_by_study_outcome_and_learner() -> None:
             {"engine": "dask", "slurm": {"cores": 8, "memory": "16GB", "walltime": "4:00:00\nrm"}},
             "compute.slurm.walltime",
         ),
+        (
+            ("learners", "base_rate"),
+            {"monotone": {"clinical_age": "increasing"}},
+            "learners.base_rate.monotone: the kind base_rate keeps no constraints; drop them, or take clinical",
+        ),
+        (
+            ("learners", "clinical"),
+            {"predictors": ["clinical_age"], "monotone": {"clinical_madrs": "increasing"}},
+            "learners.clinical.monotone.clinical_madrs: not among its predictors; known: clinical_age",
+        ),
+        (
+            ("learners", "elastic_net"),
+            {"monotone": {"clinical_age": "up"}},
+            "learners.elastic_net.monotone.clinical_age",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_key(place: tuple[str, ...], value: Any, said: str) -> None:
@@ -120,3 +135,12 @@ def test_a_learner_of_times_is_not_paired_with_a_label() -> None:
     ) as said:
         check_study(study, folder / "study.yaml")
     assert f"cells of {cell['outcome']}: " in str(said.value)
+
+
+def test_constraints_reach_the_learner_beside_its_fixed_parameters() -> None:
+    changes: dict[str, Any] = {"parameters": {"penalty": 0.1}, "monotone": {"clinical_age": "increasing"}}
+    values = demo_study("demo")
+    values["learners"]["elastic_net"] = changes
+    learners = check_study(values, Path("study.yaml")).learners
+    assert learners["elastic_net"].fixed == {**changes["parameters"], "monotone": changes["monotone"]}
+    assert learners["lightgbm"].fixed == learners["lightgbm"].parameters
