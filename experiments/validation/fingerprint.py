@@ -24,11 +24,15 @@ def journal_fingerprint(part: CellData, inner: Integers, fold: Fold, procedure: 
         column = part.X[name]
         digest.update(f"{name}\x1f{column.dtype}\x1f".encode())
         digest.update(_column_bytes(column))
-    time = part.target.time
-    for values in (part.target.cause, np.empty(0) if time is None else time, inner):
-        digest.update(np.ascontiguousarray(values).tobytes())
+    target = part.target
+    for values in (target.cause, target.time, target.groups, target.known, target.strata, inner):
+        digest.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
+        digest.update(b"\x1f")
     settings = (
-        part.target.horizons,
+        target.horizons,
+        target.causes,
+        target.main,
+        sorted(procedure.modalities.items()) if procedure.kind.uses_modalities else None,
         sorted(procedure.fixed.items()),
         procedure.predictors,
         procedure.kind_name,
