@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import stat
 import sys
 import time
@@ -48,6 +49,12 @@ def refuse(value: int) -> int:
     return value
 
 
+def vanish(value: int) -> int:
+    if value == 2:
+        os.kill(os.getpid(), signal.SIGKILL)  # as a system does that runs out of memory
+    return value
+
+
 def environment(_: int) -> dict[str, str]:
     return dict(os.environ)
 
@@ -86,6 +93,12 @@ def test_a_failed_task_is_told_as_it_is_and_ends_the_workers(
         map_tasks(refuse, range(8), own, "refused")
     assert not own.folder.exists()
     assert capfd.readouterr().err == "", "a worker's log of a failed task would hold its arguments"
+
+
+def test_a_worker_that_the_system_ended_is_told_as_memory_that_ran_out() -> None:
+    with pytest.raises(MemoryError):
+        map_tasks(vanish, range(4), Compute("processes", 2), "ended")
+    assert map_tasks(abs, [-1, -2], Compute("processes", 2), "after") == [1, 2]
 
 
 def test_one_task_or_one_worker_starts_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
