@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from experiments.evaluation.combining import FEWEST, centre_units
+from experiments.evaluation.combining import FEWEST, Units, centre_units, over_units
 from experiments.evaluation.influence import INFLUENCES, clustered_variance
 from experiments.evaluation.intervals import (
     SCALES,
@@ -72,12 +72,16 @@ Influence = Callable[[Part], Floats]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A figure of a part: its value, each row's influence on it, and the scale on which it is about normal."""
+    """A figure of a part: its value, each row's influence on it, and the scale on which it is about normal.
+
+    `adds_up` says that it is a mean over rows, which may be pooled over folds; `measure` names one of stage compare's.
+    """
 
     value: Value
     influence: Influence
     scale: str = "identity"
-    adds_up: bool = False  # a mean over rows, which may be pooled over folds
+    adds_up: bool = False
+    measure: str | None = None
 
 
 def measure_of(name: str, threshold: float = 0.5) -> Quantity:
@@ -91,6 +95,7 @@ def measure_of(name: str, threshold: float = 0.5) -> Quantity:
         lambda part: float(MEASURES[name](part.label, part.risk, part.weight)) if len(part.label) else np.nan,
         lambda part: INFLUENCES[name](part.label, part.risk, part.weight),
         SCALES.get(name, "identity"),
+        measure=name,
     )
 
 
@@ -136,6 +141,8 @@ def estimates(frame: Frame, parts: Sequence[Part], quantity: Quantity) -> list[E
     values = np.array([quantity.value(piece) for piece in pieces], dtype=np.float64)
     if frame.kind == "stratified_kfold":
         return [across_folds(values, frame.test_to_train, quantity.scale)]
+    if quantity.measure is not None:  # as stage compare combines it, perfect centres included
+        return [Estimate(None, over_units(Units(tuple(pieces), frame.note or ""), quantity.measure)[0])]
     spreads = np.array([spread(piece, quantity, value) for piece, value in zip(pieces, values, strict=True)])
     return [across_units(values, spreads, quantity.scale, frame.note)]
 

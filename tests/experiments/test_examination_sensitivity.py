@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.evaluation.combining import centre_units, combined
 from experiments.evaluation.intervals import Interval
 from experiments.evaluation.sample import evaluated_sample
 from experiments.examination.after_censoring import hazard_after_censoring, tipping_point
@@ -223,6 +224,18 @@ def test_units_of_centres_stay_those_of_what_was_seen() -> None:
     assert len({note.split(";")[0] for note in notes}) == 1
     counts = table.filter(pl.col("estimate").is_not_null()).select("n", "events").unique()
     assert counts.height == 1  # copies of censored rows are not counted
+
+
+@pytest.mark.parametrize("name", ["kfold", "centres"])
+def test_the_main_figures_are_those_of_stage_compare(name: str) -> None:
+    data = cohort(600, seed=13)
+    found, own = scheme(data, name), SensitivitySettings((), 8.0, False, False, False)
+    table, _ = all_rows(data, name, own)
+    units = centre_units(found.parts if name == "centres" else ())
+    for metric in ("auroc", "brier", "observed_to_expected"):
+        wanted = combined(KINDS[name], found.parts, metric, found.sample.test_to_train, units)[0]
+        row = table.filter(pl.col("metric") == metric).row(0, named=True)
+        assert (row["estimate"], row["lower"], row["upper"]) == (wanted.estimate, wanted.lower, wanted.upper)
 
 
 def test_few_censored_patients_are_not_given_away() -> None:
