@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.disclosure import hidden_cells
+from pipeline.cards.wording import horizon_words
 
 Table = list[dict[str, str]]
 HIDDEN = "suppressed"
@@ -79,6 +80,58 @@ def outcome_counts(flow: Mapping[str, Any], smallest: int) -> str:
         f"{words[name]}: {HIDDEN if hide and count else f'{count:,}'}"
         for name, count, hide in zip(names, counts, hidden, strict=False)
     )
+
+
+HORIZON_COUNTS = {
+    "events": "events",
+    "competing": "a competing event first",
+    "censored": "censored before",
+    "free": "known to be without",
+}
+
+
+def horizon_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    """Word what had happened by each horizon; a horizon is hidden whole where a count, or its step from another, is small.
+
+    The main horizon is judged like the rest, and first: its counts stand elsewhere on the card.
+    """
+    entries = sorted(flow.get("horizons", ()), key=lambda entry: abs(entry["horizon"] - flow["main_horizon"]))
+    shown: list[dict[str, int]] = []
+    hidden = set()
+    for entry in entries:
+        counts = {name: int(entry[name]) for name in HORIZON_COUNTS}
+        steps = [abs(counts[name] - other[name]) for other in shown for name in counts]
+        if any(0 < number < smallest for number in (*counts.values(), *steps)):
+            hidden.add(entry["horizon"])
+        else:
+            shown.append(counts)
+    return [
+        {
+            "horizon": horizon_words(entry["horizon"]),
+            **{
+                words: HIDDEN if entry["horizon"] in hidden else f"{int(entry[name]):,}"
+                for name, words in HORIZON_COUNTS.items()
+            },
+        }
+        for entry in sorted(entries, key=lambda entry: float(entry["horizon"]))
+    ]
+
+
+def attendance_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    """Word, of an event asked at visits, how many had a status known by country; a small cell hides its row."""
+    rows: Table = []
+    for entry in flow.get("attendance", {}).get("by_country", ()):
+        counts = {name: int(entry[name]) for name in ("known", "unknown")}
+        small = any(0 < number < smallest for number in counts.values())
+        rows.append(
+            {
+                "country": str(entry["country"]),
+                **{name: HIDDEN if small else f"{n:,}" for name, n in counts.items()},
+            }
+        )
+    if sum(HIDDEN in row.values() for row in rows) == 1:  # one hidden row would follow from the total
+        rows = [{**row, "known": HIDDEN, "unknown": HIDDEN} for row in rows]
+    return rows
 
 
 def worded_steps(left: Sequence[int], smallest: int) -> tuple[list[str], list[str]]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from experiments.disclosure import smallest_published
 from experiments.results import Ladder, Metrics
 from experiments.signals.signal import Signals
 from pipeline.cards.examined import examined_sections
-from pipeline.cards.flow import Table
+from pipeline.cards.flow import Table, attendance_flow, horizon_flow
 from pipeline.cards.section import Section, count, without_empty_columns
 from pipeline.cards.tables import in_brackets
 from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, horizon_words, number
@@ -29,6 +30,7 @@ def closer_sections(study: Study, outcome: str, learner: str, workspace: Path) -
     sections: list[Section | None] = [
         _before_fitting(outcome, workspace),
         _over_time(study, outcome, learner, workspace),
+        _attendance(study, outcome, workspace),
         _openings(outcome, learner, workspace),
     ]
     lead = study.lead_learner(outcome)
@@ -123,6 +125,8 @@ def _before_fitting(outcome: str, workspace: Path) -> Section | None:
 def _over_time(study: Study, outcome: str, learner: str, workspace: Path) -> Section | None:
     if len(study.outcomes[outcome].horizons) < 2:
         return None
+    flow = read_json(workspace / "outcomes" / outcome / "flow.json")
+    smallest = smallest_published(study.disclosure.level, study.disclosure.smallest_cell)
     metrics = read_table(workspace / "compare" / outcome / "metrics.parquet", Metrics).filter(
         (pl.col("learner") == learner)
         & pl.col("subgroup").is_null()
@@ -149,7 +153,30 @@ def _over_time(study: Study, outcome: str, learner: str, workspace: Path) -> Sec
                     "events": count(first["events"]),
                 }
             )
-    return Section("time", "Over time", tables=(("Figures at every horizon", without_empty_columns(rows)),))
+    return Section(
+        "time",
+        "Over time",
+        tables=(
+            ("What had happened by each horizon", horizon_flow(flow, smallest)),
+            ("Figures at every horizon", without_empty_columns(rows)),
+        ),
+    )
+
+
+def _attendance(study: Study, outcome: str, workspace: Path) -> Section | None:
+    flow = read_json(workspace / "outcomes" / outcome / "flow.json")
+    if "attendance" not in flow:
+        return None
+    smallest = smallest_published(study.disclosure.level, study.disclosure.smallest_cell)
+    return Section(
+        "attendance",
+        "Who came back",
+        (
+            "The event is only known between visits. Who did not come to the visit that would have told it is unknown, not "
+            "free of it; those who came stand for them within the declared groups.",
+        ),
+        (("Status known, by country", attendance_flow(flow, smallest)),),
+    )
 
 
 def _openings(outcome: str, learner: str, workspace: Path) -> Section | None:

@@ -13,7 +13,16 @@ import pytest
 from pipeline.cards.advice import limits_found, next_steps
 from pipeline.cards.environment import escape_markdown, markdown_table
 from pipeline.cards.facts import Card
-from pipeline.cards.flow import HIDDEN, file_flow, outcome_counts, patient_flow, worded_count, worded_steps
+from pipeline.cards.flow import (
+    HIDDEN,
+    attendance_flow,
+    file_flow,
+    horizon_flow,
+    outcome_counts,
+    patient_flow,
+    worded_count,
+    worded_steps,
+)
 from pipeline.cards.index_page import render_index
 from pipeline.cards.render import render_html, render_markdown
 from pipeline.cards.section import Section
@@ -254,3 +263,30 @@ def test_only_figures_of_several_panels_take_the_whole_page() -> None:
         svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}"></svg>'
         html = render_html(replace(card(), figures={"calibration": svg}))
         assert ('<figure class="wide">' in html) is wide
+
+
+def horizons(*counts: tuple[float, int, int, int, int]) -> dict[str, object]:
+    names = ("horizon", "events", "competing", "censored", "free")
+    return {"horizons": [dict(zip(names, row, strict=True)) for row in counts], "main_horizon": 365.0}
+
+
+def test_counts_at_horizons_do_not_give_a_small_step_away() -> None:
+    flow = horizons((90.0, 60, 0, 20, 320), (365.0, 100, 20, 60, 220), (730.0, 104, 40, 90, 166))
+    public, restricted = horizon_flow(flow, 0), horizon_flow(flow, 11)
+    assert [row["events"] for row in public] == ["60", "100", "104"]
+    assert [row["horizon"] for row in public] == [
+        "3 months (90 days)",
+        "1 year (365 days)",
+        "2 years (730 days)",
+    ]
+    # Two years differ from one by four events: hidden whole. Ninety days differ by none that is small.
+    assert [row["events"] for row in restricted] == ["60", "100", HIDDEN]
+    assert all(HIDDEN not in row.values() for row in restricted[:2])
+
+
+def test_attendance_hides_what_would_follow_from_the_total() -> None:
+    flow = {"attendance": {"by_country": [
+        {"country": "FR", "known": 400, "unknown": 5}, {"country": "DE", "known": 300, "unknown": 80},
+    ]}}  # fmt: skip
+    assert [row["unknown"] for row in attendance_flow(flow, 0)] == ["5", "80"]
+    assert {row["unknown"] for row in attendance_flow(flow, 11)} == {HIDDEN}
