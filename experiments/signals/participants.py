@@ -34,7 +34,8 @@ def _places(material: Material) -> Signal:
     names = material.rows["centre"].to_list()
     centres = len({name for name in names if name is not None})
     missing = float(np.mean([name is None for name in names]))
-    words = f"{centres} centres, {material.rows['country'].n_unique()} countries"
+    countries = material.rows["country"].drop_nulls().n_unique()
+    words = f"centres: {centres}; countries: {countries or NOT_RECORDED}"
     return Signal(
         "participants",
         "centres and countries",
