@@ -146,6 +146,14 @@ class Choices(Content):
     commit: str
 
 
+class OpeningsOf(Content):
+    """How often the results of a left-out place were opened for the model's learner when it was frozen."""
+
+    left_out: Word
+    openings: int
+    sets_of_choices: int
+
+
 class Manifest(Content):
     """What the bundle is, and the SHA-256 of every other file; `seal` is that of the manifest without it."""
 
@@ -160,6 +168,7 @@ class Manifest(Content):
     left_out: Word | None
     model: Sha256
     choices: Choices
+    openings: tuple[OpeningsOf, ...]
     files: dict[Word, Sha256]
     seal: Sha256
 

@@ -9,11 +9,17 @@ import polars as pl
 
 from experiments.bundle.contents import Column, Definition
 
-# What makes an outcome another one; titles, thresholds and the estimand's words do not.
-OUTCOME_KEYS = (
-    "kind", "event", "stay_kinds", "washout_days", "merge_within_days", "competing", "follow_up_ends", "variable",
-    "positive", "negative",
+# Keys of an outcome that make it no other one: names, words, and what is judged at the study where a model is made. All
+# others are compared, those of later versions among them.
+WORDS = (
+    "attendance_covariates", "estimand", "follow_up_limit", "index", "proxy_limit", "signed_off", "thresholds", "title",
+    "treatments", "visit_dates_limit",
 )  # fmt: skip
+HORIZONS = (
+    "horizon_days",
+    "horizons_days",
+    "main_horizon_days",
+)  # compared as one, where the outcome has times
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,9 @@ def _range_notes(ours: Definition, site: Definition) -> list[str]:
 
 
 def _outcome_differences(ours: Definition, site: Definition) -> list[str]:
-    pairs = [(f"outcome.{key}", ours.outcome.get(key), site.outcome.get(key)) for key in OUTCOME_KEYS]
+    aside = {*WORDS, *(HORIZONS if ours.horizons else ())}
+    keys = sorted({*ours.outcome, *site.outcome} - aside)
+    pairs = [(f"outcome.{key}", ours.outcome.get(key), site.outcome.get(key)) for key in keys]
     pairs.append(("the outcome's horizons", ours.horizons, site.horizons))
     pairs += [
         (f"prediction_times.{key}", ours.prediction_times.get(key), site.prediction_times.get(key))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,13 +25,14 @@ from experiments.bundle.packing import seal
 from experiments.bundle.scan import dates_in, disclosures
 from experiments.bundle.summaries import base_rates, summaries_of
 from experiments.disclosure import smallest_published
+from experiments.openings import Opening, count_openings
 from experiments.provenance import provenance_of
 from experiments.results import Curves, Metrics, Splits
 from experiments.validation.cell import CellData
 from features.schema import ColumnDescriptions, Outcomes, Rows
 from models.registry import LEARNERS
 from models.storage import fingerprint, load_learner, read_parts
-from pipeline.cards.facts import read_card
+from pipeline.cards.facts import Card, read_card
 from pipeline.cards.render import render_html
 from pipeline.carry.definition import definition_of
 from pipeline.carry.readme import readme
@@ -41,7 +42,7 @@ from pipeline.files import read_frame, read_json, read_table
 from pipeline.settings.study import Study
 from pipeline.stages.train import cell_data
 
-ROW_LEVEL_FIGURES = ("beeswarm",)  # one point a patient: never in a bundle, whoever the patients are
+AGGREGATED_FIGURES = ("calibration", "decision", "groups", "shap")  # of a card, these alone go into a bundle
 ALONE = (
     "leave_centre_out",
     "leave_country_out",
@@ -59,7 +60,9 @@ class Frozen:
     left_out: str | None = None
 
 
-def bundle_files(study: Study, frozen: Frozen, workspace: Path, source: Path | None) -> dict[str, bytes]:
+def bundle_files(
+    study: Study, frozen: Frozen, workspace: Path, source: Path | None, register: Sequence[Opening]
+) -> dict[str, bytes]:
     """Return all files of a bundle.
 
     Args:
@@ -67,6 +70,7 @@ def bundle_files(study: Study, frozen: Frozen, workspace: Path, source: Path | N
         frozen: which of its models.
         workspace: artifacts/<study>.
         source: the study's source folder, where a feature set names files of it.
+        register: the study's openings, whose counts the bundle carries.
 
     Raises:
         BadSettings: no such cell, scheme or left-out group.
@@ -86,13 +90,17 @@ def bundle_files(study: Study, frozen: Frozen, workspace: Path, source: Path | N
     card = read_card(
         study, outcome, learner, LEARNERS[study.learners[learner].kind or learner].description, workspace
     )
-    shown = {name: svg for name, svg in card.figures.items() if name not in ROW_LEVEL_FIGURES}
     head = _head(study, frozen, workspace, fingerprint(parts))
+    head["openings"] = [
+        {"left_out": one.left_out, "openings": one.openings, "sets_of_choices": one.sets_of_choices}
+        for one in count_openings(register, outcome)
+        if one.learner == learner
+    ]
     files = {
         **{f"model/{name}": content for name, content in parts.items()},
         DEFINITION: content_bytes(definition),
         REFERENCE: content_bytes(reference),
-        CARD: render_html(dataclasses.replace(card, figures=shown)).encode(),
+        CARD: render_html(_aggregated(card)).encode(),
         README: readme(study, head, definition).encode(),
     }
     sealed = seal(files, head)
@@ -100,6 +108,15 @@ def bundle_files(study: Study, frozen: Frozen, workspace: Path, source: Path | N
     if told:
         raise BadInput(*[f"{problem} Nothing was written." for problem in told])
     return sealed
+
+
+def _aggregated(card: Card) -> Card:
+    """Return a card without figures that may show a point per patient, as those of public data do."""
+    return dataclasses.replace(
+        card,
+        figures={name: svg for name, svg in card.figures.items() if name in AGGREGATED_FIGURES},
+        sections=tuple(dataclasses.replace(section, figures=()) for section in card.sections),
+    )
 
 
 def _require_cell(study: Study, outcome: str, learner: str) -> None:

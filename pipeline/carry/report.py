@@ -1,8 +1,8 @@
 """What a site reports of a frozen model: aggregated figures, differences of definition, recalibration and drift."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -13,12 +13,13 @@ from experiments.bundle.matching import Match
 from experiments.bundle.packing import Bundle
 from experiments.bundle.summaries import WORTH_A_LOOK
 from experiments.openings import CODE
-from pipeline.cards import render
+from pipeline.cards.environment import TEMPLATES as CARDS
+from pipeline.cards.environment import environment
 from pipeline.cards.wording import METRICS, interval, number
 from pipeline.carry.site import SiteResult
 from pipeline.settings.study import Study
 
-TEMPLATES = render.TEMPLATES.parents[1] / "carry" / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 FLAT = 0.8  # a slope below this, with its interval below 1, is not mended by moving the intercept
 
 
@@ -99,22 +100,9 @@ def recalibrations(metrics: pl.DataFrame) -> list[dict[str, Any]]:
 
 def report_html(report: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     """Return the report as one HTML file without links to anything outside it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES, render.TEMPLATES]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["data_uri"] = _data_uri
-    return environment.get_template("carried.html.j2").render(
-        report=report, figures=figures, tables=_worded(report)
-    )
-
-
-def _data_uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    made = environment(autoescape=True)
+    made.loader = jinja2.FileSystemLoader([TEMPLATES, CARDS])
+    return made.get_template("carried.html.j2").render(report=report, figures=figures, tables=_worded(report))
 
 
 def _advice(moved: Mapping[str, Any], slope: Mapping[str, Any] | None) -> str:

@@ -9,8 +9,10 @@ from experiments.bundle.packing import zipped
 from features.registry import FEATURE_SETS
 from pipeline.carry.gather import Frozen, bundle_files
 from pipeline.commands.check import source_folder
+from pipeline.commands.use import STUDIES
 from pipeline.errors import BadSettings
 from pipeline.files import replaced_folder, write_bytes
+from pipeline.openings import REGISTER, read_openings
 from pipeline.settings.load import load_parameters
 
 
@@ -36,6 +38,7 @@ def run(outcome: str, learner: str, scheme: str, left_out: str | None, out: Path
         Frozen(outcome, learner, scheme, left_out),
         Path("artifacts") / study.study,
         source_folder(study) if reads_files else None,
+        read_openings(STUDIES / study.study / REGISTER),
     )
     if out.suffix == ".zip":
         write_bytes(zipped(files), out)

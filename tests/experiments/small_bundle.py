@@ -25,6 +25,7 @@ HEAD: dict[str, Any] = {
     "left_out": "DE",
     "model": "0" * 64,
     "choices": {"sections": {"seed": "1" * 16}, "data": "", "lock": "", "commit": ""},
+    "openings": [{"left_out": "DE", "openings": 1, "sets_of_choices": 1}],
 }
 
 
