@@ -12,6 +12,7 @@ from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part, Pooled, distinct, pooled
 from models.censoring import inverse_probability_weights
 
+FEWEST_FLAGGED = 11  # patients with an event among the flagged: with fewer, a net benefit says nothing
 LOWER, UPPER, POINTS = 0.05, 0.5, 19  # where the outcome declares no range
 
 
@@ -20,16 +21,29 @@ def thresholds(lower: float = LOWER, upper: float = UPPER, points: int = POINTS)
     return np.linspace(lower, upper, points)
 
 
-def decision_curve(parts: Sequence[Part], at: Floats, smallest_cell: int) -> list[Point]:
+def decision_curve(
+    parts: Sequence[Part], at: Floats, smallest_cell: int, fewest_flagged: int = FEWEST_FLAGGED
+) -> list[Point]:
     """Return the model's net benefit at each threshold.
 
     Vickers and Elkin 2006, doi 10.1177/0272989X06295361: share of true positives minus share of false positives times the
     odds of the threshold. With times, the true positives are the flagged times the Aalen-Johansen risk among the flagged
     (Vickers 2008, doi 10.1186/1472-6947-8-53): censoring need only be independent of the outcome among them. A threshold
-    where fewer than `smallest_cell` patients with an event are flagged, or some but fewer are left unflagged, has no value.
+    where fewer than `smallest_cell` or `fewest_flagged` patients with an event are flagged, or some but fewer than
+    `smallest_cell` are left unflagged, has no value.
     """
     rows = pooled(parts)
-    return [_at(rows, float(threshold), rows.risk >= threshold, smallest_cell) for threshold in at]
+    fewest = max(fewest_flagged, smallest_cell)
+    points = []
+    for threshold in at:
+        flagged = rows.risk >= threshold
+        with_event = distinct(rows.patient[flagged & (rows.label == 1)])
+        points.append(
+            _at(rows, float(threshold), flagged, smallest_cell)
+            if with_event >= fewest
+            else Point(float(threshold), None, None, None, None)
+        )
+    return points
 
 
 def treat_all_curve(parts: Sequence[Part], at: Floats, smallest_cell: int) -> list[Point]:

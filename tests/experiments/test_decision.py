@@ -23,7 +23,7 @@ TEN = part(
 
 def test_net_benefit_of_ten_patients() -> None:
     # At 0.25: flagged two events and two others: 2/10 - 2/10 * (0.25 / 0.75).
-    (point,) = decision_curve([TEN], np.array([0.25]), 0)
+    (point,) = decision_curve([TEN], np.array([0.25]), 0, 0)
     assert point.y == pytest.approx(0.2 - 0.2 / 3)
 
 
@@ -36,7 +36,7 @@ def test_treating_everybody_gains_the_prevalence_and_pays_for_the_rest() -> None
 def test_a_model_that_flags_everybody_equals_treating_everybody() -> None:
     everybody = part(TEN.label, np.full(10, 0.6))
     at = thresholds(0.05, 0.5)
-    model, all_of = decision_curve([everybody], at, 0), treat_all_curve([everybody], at, 0)
+    model, all_of = decision_curve([everybody], at, 0, 0), treat_all_curve([everybody], at, 0)
     assert [point.y for point in model] == pytest.approx([point.y for point in all_of])
 
 
@@ -47,6 +47,14 @@ def test_thresholds_with_few_flagged_events_are_not_published() -> None:
     curve = decision_curve([many], np.array([0.2, 0.49]), 11)
     assert curve[0].y is not None
     assert (curve[1].y, curve[1].lower, curve[1].n) == (None, None, None)
+
+
+def test_ten_flagged_events_are_too_few_where_data_are_public_too() -> None:
+    label, risk = (np.arange(60) < 11).astype(float), np.linspace(0.9, 0.1, 60)
+    just, fewer = (float(risk[number - 1]) for number in (11, 10))
+    enough, too_few = decision_curve([part(label, risk)], np.array([just, fewer]), 0)
+    assert enough.y is not None
+    assert (too_few.y, too_few.lower, too_few.n) == (None, None, None)
 
 
 def test_the_declared_range_is_kept() -> None:
