@@ -19,6 +19,8 @@ PREDICTIONS, FIRST, EQUAL = (
     "the first of each patient",
     "each patient counted once",
 )
+# Where the event makes a further prediction, as a readmission does a discharge, who has it counts less in each of theirs.
+NOTES = {EQUAL: "the number of a patient's predictions may follow from the event: then the rate is too low"}
 ATTENDANCE, COMPLETE = "attendance", "complete cases, not weighted for visits missed"
 
 
@@ -78,7 +80,7 @@ def figures(
     """Return all figures of one variant of the evaluation; `main` is what was observed in the main one."""
     frame = Frame.of(own.sample.kind, own.sample.test_to_train, own.parts)
     found = all_figures(frame, own.parts, own.reference, examination.threshold)
-    return published(examination, own, main, found, analysis=analysis, level=level)
+    return published(examination, own, main, found, analysis=analysis, level=level, note=NOTES.get(level, ""))
 
 
 def _at_treatment(

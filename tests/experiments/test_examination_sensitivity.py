@@ -191,6 +191,8 @@ def test_first_predictions_alone_and_patients_counted_once() -> None:
     assert table.filter(pl.col("level") == first)["n"].unique().to_list() == [300]
     assert figure(table, "each patient counted once", "event_rate") == pytest.approx(event.mean())
     assert figure(table, "main", "event_rate") > figure(table, first, "event_rate")
+    notes = table.filter(pl.col("level") == "each patient counted once")["note"]
+    assert all("may follow from the event" in note for note in notes)
     assert "auroc_difference" not in table["metric"].to_list()  # there is no clinical model beside it
 
 
