@@ -23,6 +23,7 @@ ROWS = pl.read_csv(FOLDER / "survival.csv")
 X = ROWS.select("x1", "x2", "x3").cast(pl.Float64)
 VALUES = X.to_numpy()
 TIME, CAUSE = ROWS["time"].cast(pl.Float64).to_numpy(), ROWS["cause"].to_numpy()
+CAUSES = {cause: np.asarray(cause == CAUSE) for cause in (1, 2)}
 TARGET = Target.from_times(TIME, CAUSE, GOLDEN["horizons"])
 
 
@@ -51,8 +52,8 @@ def daily_hazards() -> tuple[np.ndarray, np.ndarray]:
     days = np.unique(TIME[(CAUSE > 0) & (GOLDEN["horizons"][-1] >= TIME)])
     found = np.zeros((20, 2, len(days)))
     for cause in (1, 2):
-        model = fit_cox(VALUES, TIME, cause == CAUSE, penalty=0.0, l1_ratio=0.0, tolerance=1e-11)
-        sets = RiskSets.of(TIME, cause == CAUSE)
+        model = fit_cox(VALUES, TIME, CAUSES[cause], penalty=0.0, l1_ratio=0.0, tolerance=1e-11)
+        sets = RiskSets.of(TIME, CAUSES[cause])
         jumps = summed_jumps(sets.day, sets.jumps(model.log_hazard(VALUES)), days.tolist())
         found[:, cause - 1] = np.exp(model.log_hazard(VALUES[:20]))[:, None] * jumps
     return days, found
