@@ -67,8 +67,13 @@ def _differences(
     if sample.kind == "leave_centre_out":
         return [(None, len(pairs), centre_difference(pairs, name))]
     hidden = hidden_parts([own for own, _ in pairs], evaluation.smallest_cell)
+    alone = sample.kind == "temporal"  # later patients are one part, which stands for the scheme
     return [
-        (pair[0].group, 1, Interval(None) if is_hidden else _direction(evaluation, sample, pair, name))
+        (
+            None if alone else pair[0].group,
+            1,
+            Interval(None) if is_hidden else _direction(evaluation, sample, pair, name),
+        )
         for pair, is_hidden in zip(pairs, hidden, strict=True)
     ]
 

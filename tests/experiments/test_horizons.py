@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.evaluation.comparison import compare
 from experiments.evaluation.evaluate import learner_metrics, predicted_parts
 from experiments.evaluation.horizons import hidden_steps, without_hidden_curves, without_small_steps
 from experiments.evaluation.report import OutcomeReport, outcome_report
@@ -137,7 +138,8 @@ def test_later_patients_are_one_part_whose_figures_stand_for_the_scheme(data: di
         (pl.col("scheme") == "countries") & (pl.col("fold") == 1)
     )
     predictions = predictions.with_columns(scheme=pl.lit("later"), fold=pl.lit(0, pl.Int32))
-    found = learner_metrics(EVALUATION, sample, "model", predicted_parts(sample, predictions, "model"))
+    own_parts = predicted_parts(sample, predictions, "model")
+    found = learner_metrics(EVALUATION, sample, "model", own_parts)
     auroc = found.filter(pl.col("metric") == "auroc")
     whole = auroc.filter(pl.col("fold").is_null() & pl.col("subgroup").is_null()).row(0, named=True)
     part = auroc.filter(pl.col("fold") == 0).row(0, named=True)
@@ -145,6 +147,12 @@ def test_later_patients_are_one_part_whose_figures_stand_for_the_scheme(data: di
     assert [whole[name] for name in ("estimate", "lower", "upper", "n")] == [
         part[name] for name in ("estimate", "lower", "upper", "n")
     ]
+    (paired,) = (
+        compare(EVALUATION, sample, ("model", "model"), (own_parts, own_parts))
+        .filter(pl.col("metric") == "auroc")
+        .iter_rows(named=True)
+    )
+    assert (paired["group"], paired["difference"]) == (None, 0.0)
     by_sex = auroc.filter(pl.col("subgroup").is_not_null())
     assert sorted(by_sex["subgroup"]) == ["sex: female", "sex: male"]
     assert by_sex["fold"].null_count() == 2
