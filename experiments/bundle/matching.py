@@ -1,7 +1,7 @@
 """Can another site build the model's columns and its outcome as they were defined? Every difference by name."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +106,21 @@ def compare_columns(
                 if getattr(column, key) != here[key]
             ]
     return problems, absent
+
+
+def missable(
+    state: Any, columns: Sequence[Column], present: Collection[str], *, by_modality: bool
+) -> frozenset[str]:
+    """Return the columns that a model can do without at a whole site.
+
+    Args:
+        state: the model's stored state.
+        columns: of the bundle.
+        present: the feature sets of which the site has columns.
+        by_modality: the model was made to predict with any modality missing: then a set may be absent as a whole.
+    """
+    whole = {column.column for column in columns if by_modality and column.feature_set not in present}
+    return able_to_miss(state) | whole
 
 
 def able_to_miss(state: Any) -> frozenset[str]:

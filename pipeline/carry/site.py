@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.bundle.contents import Definition
-from experiments.bundle.matching import Match, able_to_miss, compare_columns, match_definitions
+from experiments.bundle.matching import Match, compare_columns, match_definitions, missable
 from experiments.bundle.packing import Bundle
 from experiments.bundle.summaries import drift_of, summaries_of
 from experiments.disclosure import smallest_published
@@ -20,6 +20,7 @@ from experiments.results import Comparisons, Curves, Metrics, Predictions, Split
 from experiments.validation.cell import CellData
 from features.schema import ColumnDescriptions, Outcomes, Rows
 from models.contract import Learner
+from models.fixed_horizon import STATE_FILE
 from models.registry import LEARNERS
 from models.storage import load_learner
 from pipeline.commands.use import parameters_text
@@ -65,7 +66,7 @@ class SiteResult:
 
 def matched(bundle: Bundle, site: Definition) -> Match:
     """Compare what a bundle defines with what the site declares."""
-    return match_definitions(bundle.definition, site, can_miss=_can_miss(bundle))
+    return match_definitions(bundle.definition, site, can_miss=_can_miss(bundle, site.feature_sets))
 
 
 def site_study(study: Study, bundle: Bundle, outcome: str, horizons: Sequence[float]) -> Study:
@@ -133,7 +134,9 @@ def _built(study: Study, bundle: Bundle, outcome: str, source: Path) -> tuple[Ce
     outcomes.run(outcome, tables=place, times=times, out=Path("outcome"))
     assemble.run(tables=place, times=times, features=Path("features"), out=Path("assembled"))
     built = read_table(Path("assembled/columns.parquet"), ColumnDescriptions)
-    problems, absent = compare_columns(bundle.definition.columns, built, _can_miss(bundle))
+    problems, absent = compare_columns(
+        bundle.definition.columns, built, _can_miss(bundle, set(built["feature_set"]))
+    )
     if problems:
         raise BadInput(*[f"{study.study}: {problem}." for problem in problems])
     matrix = read_frame(Path("assembled/matrix.parquet"))
@@ -216,15 +219,12 @@ def _result(study: Study, bundle: Bundle, data: CellData, absent: tuple[str, ...
     )
 
 
-def _can_miss(bundle: Bundle) -> frozenset[str]:
-    if LEARNERS[bundle.manifest.kind].uses_modalities:  # made to predict with any modality missing
-        return frozenset(column.column for column in bundle.definition.columns)
-    return frozenset().union(
-        *(
-            able_to_miss(json.loads(content))
-            for name, content in bundle.parts.items()
-            if name == "learner.json"
-        )
+def _can_miss(bundle: Bundle, present: Collection[str]) -> frozenset[str]:
+    return missable(
+        json.loads(bundle.parts[STATE_FILE]),
+        bundle.definition.columns,
+        present,
+        by_modality=LEARNERS[bundle.manifest.kind].uses_modalities,
     )
 
 

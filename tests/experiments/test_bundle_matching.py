@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.bundle.matching import able_to_miss, compare_columns, match_definitions
+from experiments.bundle.matching import able_to_miss, compare_columns, match_definitions, missable
 from experiments.bundle.summaries import base_rates, drift_of, summaries_of
 from features.schema import ColumnDescriptions
 from models.light_gbm import LightGbm
@@ -120,6 +120,15 @@ def test_a_tree_model_can_miss_what_training_missed_and_nothing_else() -> None:
     parts = LightGbm({}, seed=1).fit(X, Target.from_labels(label)).to_parts()
     assert able_to_miss(json.loads(parts["learner.json"])) == {"often"}
     assert set(load_learner(parts).columns) == {"often", "always"}
+
+
+def test_a_model_by_modality_can_miss_a_modality_as_a_whole_and_no_single_column_of_it() -> None:
+    columns = definition().columns
+    assert missable({}, columns, {"clinical"}, by_modality=True) == {"blood_crp"}
+    assert missable({}, columns, {"clinical", "blood"}, by_modality=True) == NONE
+    assert missable({}, columns, {"clinical"}, by_modality=False) == NONE
+    native = {"preprocessing": [{"numbers": [{"name": "clinical_age", "native": True}], "categories": []}]}
+    assert missable(native, columns, {"blood"}, by_modality=False) == {"clinical_age"}
 
 
 def test_summaries_are_right_and_hide_what_small_counts_would_tell() -> None:
