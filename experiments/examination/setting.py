@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.disclosure import SUPPRESSED, hidden_cells, hidden_in_linked_tables
+from experiments.evaluation.decision import FEWEST_FLAGGED
 from experiments.evaluation.intervals import Interval
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part, Sample, distinct
@@ -168,11 +169,11 @@ def shown_groups(parts: Sequence[Part], smallest_cell: int) -> dict[str | None, 
 
 
 def few_flagged(parts: Sequence[Part], threshold: float, smallest_cell: int) -> bool:
-    """Whether fewer patients with an event are flagged than may be counted, or some but fewer are left unflagged."""
+    """Whether too few patients with an event are flagged for a net benefit, or some but few are left unflagged."""
     flagged = [part.take((part.risk >= threshold) & (part.label == 1)) for part in parts]
     left = [part.take((part.risk < threshold) & (part.label == 1)) for part in parts]
     there, missed = (distinct(np.concatenate([part.patient for part in side])) for side in (flagged, left))
-    return there < smallest_cell or 0 < missed < smallest_cell
+    return there < max(FEWEST_FLAGGED, smallest_cell) or 0 < missed < smallest_cell
 
 
 def figure_row(
