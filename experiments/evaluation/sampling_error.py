@@ -10,7 +10,10 @@ from experiments.evaluation.intervals import NORMAL, Interval, bounds
 from experiments.evaluation.measures import influence, measure
 from experiments.evaluation.sample import Part
 
-SHARE_DEPENDENT = ("brier",)  # measures that follow the share of events, which stratified folds hold equal
+SHARE_DEPENDENT = (
+    "brier",
+    "integrated_brier",
+)  # measures that follow the share of events, which stratified folds hold equal
 
 
 def not_narrower(interval: Interval, parts: Sequence[Part], name: str, scale: str) -> Interval:
@@ -23,14 +26,7 @@ def not_narrower(interval: Interval, parts: Sequence[Part], name: str, scale: st
     if interval.estimate is None or interval.lower is None or interval.upper is None:
         return interval
     seen = [part for part in parts if np.isfinite(measure(part, name))]
-    moved = np.concatenate([_influence(part, name) for part in seen]) / len(seen)
+    moved = np.concatenate([influence(part, name) for part in seen]) / len(seen)
     error = float(np.sqrt(clustered_variance(moved, np.concatenate([part.patient for part in seen]))))
     lower, upper = bounds(interval.estimate, error, NORMAL, scale)
     return replace(interval, lower=min(lower, interval.lower), upper=max(upper, interval.upper))
-
-
-def _influence(part: Part, name: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    found = influence(part, name)
-    if found is None:
-        raise ValueError(f"{name} has no influence function")
-    return found.reshape(-1)
