@@ -93,5 +93,6 @@ def small_study(name: str, **changes: Any) -> dict[str, Any]:
             "bootstraps": 10,
         },
         "subgroups": ["sex"],
+        "probe": {"instability": 2, "permutations": 1, "learning_curve": [1.0], "folds": 2, "trials": 1},
     }
     return {**demo, **small, **changes}
