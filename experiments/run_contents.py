@@ -22,6 +22,11 @@ LONGEST_VALUE = 500
 _MODEL_FILE = re.compile(r"^[a-z0-9_]+\.(json|txt|ubj|npz|npy|skops)$")
 FIGURES = ("calibration", "decision", "groups", "shap", "dependence")
 PUBLIC_FIGURES = ("beeswarm",)  # row-level: one point per patient
+COMPARED = ("metrics", "comparisons", "curves", "ladder", "heterogeneity")
+EXAMINED = ("sensitivity", "recalibration", "conformal", "abstaining", "patterns", "subgroup_differences")
+PROBED = ("instability", "permutation", "learning_curve")
+EXAMINED_FIGURES = ("sensitivity", "recalibration", "label_sets", "abstaining", "subgroup_differences")
+PROBED_FIGURES = ("instability", "calibration_instability", "permutation", "learning_curve")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Cell:
         parameters: settings worth comparing between runs, flat.
         primary: scheme and metric declared beforehand, where this cell is the primary one.
         horizon: the outcome's main one, in days, whose figures are shown; 0 for a label; None where there is one alone.
+        lead: whether stages examine and probe looked closer at this cell.
     """
 
     outcome: str
@@ -43,6 +49,7 @@ class Cell:
     parameters: Mapping[str, str]
     primary: tuple[str, str] | None
     horizon: float | None = None
+    lead: bool = False
 
     @property
     def name(self) -> str:
@@ -137,11 +144,9 @@ def needed_files(workspace: Path, cell: Cell) -> list[Path]:
             train / name
             for name in ("final.json", "certificate.json", "predictions.parquet", "trials.parquet")
         ),
-        *(
-            workspace / "compare" / cell.outcome / f"{name}.parquet"
-            for name in ("metrics", "comparisons", "curves")
-        ),
+        *(workspace / "compare" / cell.outcome / f"{name}.parquet" for name in COMPARED),
         workspace / "explain" / cell.outcome / "shap.parquet",
+        *(_closer(workspace, cell).values()),
         *(cards / f"{cell.learner}.{kind}" for kind in ("html", "md")),
     ]
 
@@ -174,8 +179,10 @@ def refuse_unlisted(names: set[str], *, learner: str, public: bool) -> None:
     allowed = {
         "certificate.json",
         "tables/metrics.json",
-        *(f"tables/{name}.csv" for name in ("metrics", "comparisons", "curves", "shap", "trials")),
+        *(f"tables/{name}.csv" for name in (*COMPARED, *EXAMINED, *PROBED, "shap", "trials")),
         *(f"figures/{learner}_{name}.svg" for name in figures),
+        *(f"figures/examine_{name}.svg" for name in EXAMINED_FIGURES),
+        *(f"figures/probe_{name}.svg" for name in PROBED_FIGURES),
         *(f"card/{learner}.{kind}" for kind in ("html", "md")),
     }
     refused = sorted(
@@ -193,11 +200,20 @@ def _tables(workspace: Path, cell: Cell) -> dict[str, pl.DataFrame]:
     compare, explain = workspace / "compare" / cell.outcome, workspace / "explain" / cell.outcome
     own = pl.col("learner") == cell.learner
     return {
-        "metrics": _frame(compare / "metrics.parquet").filter(own),
-        "comparisons": _frame(compare / "comparisons.parquet").filter(own),
-        "curves": _frame(compare / "curves.parquet").filter(own),
+        **{name: _frame(compare / f"{name}.parquet").filter(own) for name in COMPARED},
+        **{name: _frame(path) for name, path in _closer(workspace, cell).items()},
         "shap": _frame(explain / "shap.parquet").filter(own),
         "trials": _frame(workspace / "train" / cell.outcome / cell.learner / "trials.parquet"),
+    }
+
+
+def _closer(workspace: Path, cell: Cell) -> dict[str, Path]:
+    """Return the tables that stages examine and probe wrote of a lead learner."""
+    folders = {"examine": EXAMINED, "probe": PROBED} if cell.lead else {}
+    return {
+        name: workspace / stage / cell.outcome / f"{name}.parquet"
+        for stage, names in folders.items()
+        for name in names
     }
 
 
@@ -211,7 +227,11 @@ def _figures(workspace: Path, cell: Cell, *, public: bool) -> dict[str, bytes]:
     names = (*FIGURES, *PUBLIC_FIGURES) if public else FIGURES
     folders = [workspace / kind / cell.outcome / "figures" for kind in ("compare", "explain")]
     paths = [folder / f"{cell.learner}_{name}.svg" for folder in folders for name in names]
-    return {f"figures/{path.name}": path.read_bytes() for path in paths if path.is_file()}
+    found = {f"figures/{path.name}": path for path in paths}
+    for stage, drawn in (("examine", EXAMINED_FIGURES), ("probe", PROBED_FIGURES)) if cell.lead else ():
+        folder = workspace / stage / cell.outcome / "figures"
+        found |= {f"figures/{stage}_{name}.svg": folder / f"{name}.svg" for name in drawn}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
 
 
 def _final_parameters(final: Mapping[str, Any]) -> dict[str, str]:

@@ -88,6 +88,7 @@ def _cell(study: Study, outcome: str, learner: str, schemes: tuple[str, ...]) ->
         },
         primary=(declared.scheme, declared.metric) if is_primary else None,
         horizon=horizon or 0.0,
+        lead=study.lead_learner(outcome) == learner,
     )
 
 

@@ -18,6 +18,12 @@ from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
 
+EACH_PATIENT = (
+    "Figures in which each patient counts once are shifted where the event itself makes further predictions, as a "
+    "readmission makes another discharge: read them beside the first discharges alone, under the sensitivity analyses."
+)
+
+
 def closer_sections(study: Study, outcome: str, learner: str, workspace: Path) -> tuple[Section, ...]:
     """Return what the stages signals, compare, examine and probe say of one card's cell.
 
@@ -153,9 +159,11 @@ def _over_time(study: Study, outcome: str, learner: str, workspace: Path) -> Sec
                     "events": count(first["events"]),
                 }
             )
+    equal = metrics["metric"].str.ends_with("_per_patient").any()
     return Section(
         "time",
         "Over time",
+        (EACH_PATIENT,) if equal else (),
         tables=(
             ("What had happened by each horizon", horizon_flow(flow, smallest)),
             ("Figures at every horizon", without_empty_columns(rows)),

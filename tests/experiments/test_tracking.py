@@ -15,9 +15,20 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.examination.report import TABLES as EXAMINED
 from experiments.moved_store import set_aside_moved_store
+from experiments.probing.schemas import Instability, LearningCurve, Permutations
 from experiments.provenance import Provenance, provenance_of
-from experiments.results import SCHEMA_VERSION, Comparisons, Curves, Metrics, ShapSummary, Trials
+from experiments.results import (
+    SCHEMA_VERSION,
+    Comparisons,
+    Curves,
+    Heterogeneity,
+    Ladder,
+    Metrics,
+    ShapSummary,
+    Trials,
+)
 from experiments.run_contents import (
     Cell,
     RunContents,
@@ -43,8 +54,9 @@ from models.storage import fingerprint
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 SCHEMES = {"random": "stratified_kfold", "countries": "leave_country_out"}
-CELL = Cell("relapse", "lightgbm", SCHEMES, {"seed": "1"}, ("random", "auroc"))
+CELL = Cell("relapse", "lightgbm", SCHEMES, {"seed": "1"}, ("random", "auroc"), lead=True)
 OTHER = Cell("relapse", "base_rate", SCHEMES, {"seed": "1"}, None)
+PROBED = {"instability": Instability, "permutation": Permutations, "learning_curve": LearningCurve}
 SECRET = "relapse-0-1"  # a prediction's key: stands in the row-level files alone
 
 
@@ -97,6 +109,14 @@ def _write_workspace(folder: Path, auroc: float = 0.7) -> Path:
     frame = pl.DataFrame(rows, infer_schema_length=None)
     Metrics.validate(frame, cast=True).write_parquet(compare / "metrics.parquet")
     Curves.create_empty().write_parquet(compare / "curves.parquet")
+    Ladder.create_empty().write_parquet(compare / "ladder.parquet")
+    Heterogeneity.create_empty().write_parquet(compare / "heterogeneity.parquet")
+    for stage, schemas in (("examine", EXAMINED), ("probe", PROBED)):
+        closer = folder / stage / "relapse"
+        (closer / "figures").mkdir(parents=True, exist_ok=True)
+        for name, schema in schemas.items():
+            schema.create_empty().write_parquet(closer / f"{name}.parquet")
+    (folder / "examine" / "relapse" / "figures" / "sensitivity.svg").write_text("<svg/>")
     difference = {
         "schema_version": SCHEMA_VERSION,
         "study": "demo",
