@@ -9,7 +9,8 @@ def hidden_steps(metrics: pl.DataFrame, main: float, smallest_cell: int) -> pl.D
     """Return where the number of events may not be published, as subtracting that of another horizon gives a small count.
 
     The main horizon's count stands. The others are gone through from the nearest to the farthest: one whose events
-    differ from those of a horizon already shown by 1 to `smallest_cell` - 1 is hidden.
+    differ from those of a horizon already shown by 1 to `smallest_cell` - 1 is hidden. Where one fold or left-out group is
+    hidden at a horizon, all of its scheme are: its count would follow from theirs and the total.
 
     Args:
         metrics: schema Metrics.
@@ -29,7 +30,14 @@ def hidden_steps(metrics: pl.DataFrame, main: float, smallest_cell: int) -> pl.D
                 hidden.append((*key, horizon))
             else:
                 shown.append(events)
-    return pl.DataFrame(hidden, schema={name: metrics.schema[name] for name in names}, orient="row")
+    found = pl.DataFrame(hidden, schema={name: metrics.schema[name] for name in names}, orient="row")
+    of_folds = pl.col("fold").is_not_null()
+    beside = (
+        counts.filter(of_folds)
+        .join(found.filter(of_folds), on=["learner", "scheme", "horizon"], how="semi", maintain_order="left")
+        .select(names)
+    )
+    return pl.concat([found, beside]).unique(maintain_order=True)
 
 
 def without_small_steps(metrics: pl.DataFrame, hidden: pl.DataFrame) -> pl.DataFrame:

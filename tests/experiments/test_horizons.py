@@ -116,6 +116,18 @@ def test_events_between_two_horizons_do_not_follow_from_the_counts() -> None:
     assert without_hidden_curves(curves, hidden)["horizon"].to_list() == [90.0, 365.0, 730.0]
 
 
+def test_one_hidden_group_hides_its_neighbours_whose_counts_would_tell_it() -> None:
+    whole, groups = counted({365.0: 90, 730.0: 120}), []
+    for fold, (first, second) in enumerate([(30, 35), (30, 45), (30, 40)]):
+        rows = counted({365.0: first, 730.0: second})
+        groups.append(rows.with_columns(fold=pl.lit(fold, pl.Int32), group=pl.lit(f"centre {fold}")))
+    metrics = pl.concat([whole, *groups])
+    found = without_small_steps(metrics, hidden_steps(metrics, 365.0, 11))
+    later = found.filter(pl.col("horizon") == 730.0)
+    assert later["events"].to_list() == [120, None, None, None]
+    assert found.filter(pl.col("horizon") == 365.0)["events"].null_count() == 0
+
+
 def test_horizons_without_a_further_event_and_public_data_hide_nothing() -> None:
     assert hidden_steps(counted({90.0: 60, 365.0: 60}), 365.0, 11).is_empty()
     public = counted({180.0: 55, 365.0: 60})
