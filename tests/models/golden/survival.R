@@ -1,5 +1,5 @@
 # Golden figures of tests/models/test_survival_golden.py. Run in this folder: Rscript survival.R
-# R with survival, cmprsk, prodlim, riskRegression and jsonlite. The rows stand in survival.csv: R writes nothing but figures.
+# R with survival, cmprsk, prodlim, riskRegression and jsonlite. The simulated rows stand in survival.csv.
 suppressMessages({
   library(survival); library(cmprsk); library(prodlim); library(riskRegression); library(jsonlite)
 })
