@@ -50,8 +50,11 @@ def smooth_curve(parts: Sequence[Part], smallest_cell: int, points: int = SMOOTH
 
     The curve spans the risks that leave one in a hundred rows, and `smallest_cell` patients, on either side. The band is
     on the logit scale, whole patients. No curve with fewer than 10 patients (or `smallest_cell`) with or without an event,
-    or fewer than 10 different risks, as of a base rate.
+    or with fewer than 10 different risks in every fold, as of a base rate: what then differs between folds is how the
+    training rows' rate runs against the tested ones'.
     """
+    if max((len(np.unique(part.risk)) for part in parts), default=0) < FEWEST_RISKS:
+        return []
     rows = pooled(parts)
     seen = rows.weight > 0
     smallest = max(FEWEST_PATIENTS, smallest_cell)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.evaluation.calibration import calibration_curve
+from experiments.evaluation.calibration import calibration_curve, smooth_curve
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part
 
@@ -56,3 +56,10 @@ def test_groups_are_joined_until_each_has_enough_events_and_non_events(size: int
         assert point.n is not None
         assert point.y is not None
         assert 10.99 <= point.n * point.y <= point.n - 10.99
+
+
+def test_one_risk_in_each_fold_has_no_smooth_curve() -> None:
+    folds = [drawn(400, seed, fold=seed) for seed in range(12)]
+    own_rate = [part(fold.label, np.full(400, 0.4 + 0.002 * fold.fold), fold.fold) for fold in folds]
+    assert smooth_curve(folds, 0)
+    assert smooth_curve(own_rate, 0) == []
