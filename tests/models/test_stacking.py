@@ -30,7 +30,7 @@ PATTERNS = {
     "cognitive",
     "none",
 }
-LIGHT = {"penalty": 0.002, "l1_ratio": 0.0, "combiner_penalty": 1e-3}
+LIGHT: dict[str, Any] = {"penalty": 0.002, "l1_ratio": 0.0, "combiner_penalty": 1e-3}
 
 
 def cohort(
@@ -101,7 +101,7 @@ def test_a_stack_of_whole_rows_is_the_ordinary_one() -> None:
     held, whole = np.empty((500, 3)), np.empty((500, 3))
     for place, name in enumerate(names):
         columns = [column for column, modality in MODALITIES.items() if modality == name]
-        base = {"penalty": 0.002, "l1_ratio": 0.0}
+        base: dict[str, Any] = {"penalty": 0.002, "l1_ratio": 0.0}
         kind = LEARNERS["elastic_net"]
         for fold in range(5):
             train = dealt != fold
