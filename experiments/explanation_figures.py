@@ -42,7 +42,7 @@ def draw_bars(summary: pl.DataFrame, title: str) -> Any:
         capsize=2,
     )
     axes.set_yticks(range(len(top)), shortened(top["column"].to_list()))
-    axes.set_xlabel("mean |SHAP|, log-odds\n(whisker: standard deviation between outer folds)")
+    axes.set_xlabel("mean |SHAP|, log-odds or log hazard\n(whisker: standard deviation between outer folds)")
     axes.set_xlim(left=0)
     axes.grid(visible=False, axis="y")
     head(figure, title)
@@ -79,7 +79,7 @@ def draw_dependence(
     for axes in flat[: len(groups)]:
         axes.set_ylim(-1.1 * largest or -1.0, 1.1 * largest or 1.0)  # one scale: panels can be compared
     head(figure, title)
-    figure.supylabel("mean contribution, log-odds", fontsize=9)
+    figure.supylabel("mean contribution, log-odds or log hazard", fontsize=9)
     return figure
 
 
@@ -139,7 +139,7 @@ def draw_beeswarm(folds: Sequence[FoldExplanation], summary: pl.DataFrame, title
         )
     axes.axvline(0, color="#333333", linewidth=0.8)
     axes.set_yticks(range(len(top)), shortened(top["column"].to_list()))
-    axes.set_xlabel("contribution, log-odds")
+    axes.set_xlabel("contribution, log-odds or log hazard")
     axes.grid(visible=False, axis="y")
     head(figure, title)
     bar = figure.colorbar(points, ax=axes, ticks=[0, 1], aspect=40, pad=0.02)

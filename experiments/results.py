@@ -205,7 +205,9 @@ class ShapSummary(dy.Schema):
     column = dy.String(nullable=False)
     feature_set = dy.String(nullable=False)
     rank = dy.Int32(nullable=False, min=1)
-    mean_absolute = dy.Float64(nullable=False, min=0)  # log-odds, mean over folds
+    mean_absolute = dy.Float64(
+        nullable=False, min=0
+    )  # log-odds (log hazard for learners of times), mean over folds
     fold_spread = dy.Float64(nullable=True)  # standard deviation over folds; null for one fold
     direction = dy.Float64(
         nullable=True

@@ -17,7 +17,6 @@ from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, horizon_words, n
 from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
-
 EACH_PATIENT = (
     "Figures in which each patient counts once are shifted where the event itself makes further predictions, as a "
     "readmission makes another discharge: read them beside the first discharges alone, under the sensitivity analyses."

@@ -82,7 +82,7 @@ def feature_table(
             "feature": row["column"],
             "what it is": _what_it_is(row, dictionary),
             "unit": row["unit"] or "",
-            "mean |SHAP| (log-odds)": number(row["mean_absolute"], digits=3),
+            "mean |SHAP|": number(row["mean_absolute"], digits=3),
             "spread between folds": number(row["fold_spread"], digits=3),
             "direction": _direction(row["direction"]),
         }
