@@ -16,8 +16,9 @@ class FollowUp:
         horizon: days.
         time: shape (n,), days to event or censoring.
         cause: shape (n,), 0 censored, 1 the event, 2 and above competing events.
-        uncensored: shape (n,), G(T-): the probability of being uncensored just before the row's own time, in the
-            evaluated population.
+        uncensored: shape (n, levels), G(T-): the probability of being uncensored just before the row's own time, in the
+            evaluated population, for each level of the covariates that censoring may depend on.
+        level: shape (n,), the column of `uncensored` that is of the row's own level.
         population: shape (n,), the number of the population (and level of covariates) that G was estimated in.
         horizons: days, increasing, the last one `horizon`.
         labels, weights: shape (n, horizons), as of Part, at each of `horizons`.
@@ -28,6 +29,7 @@ class FollowUp:
     time: Floats
     cause: NDArray[np.int64]
     uncensored: Floats
+    level: NDArray[np.int64]
     population: NDArray[np.int64]
     horizons: tuple[float, ...]
     labels: Floats
@@ -41,6 +43,7 @@ class FollowUp:
             self.time[rows],
             self.cause[rows],
             self.uncensored[rows],
+            self.level[rows],
             self.population[rows],
             self.horizons,
             self.labels[rows],

@@ -22,11 +22,13 @@ def concordance(part: Part, counts: Floats) -> Floats:
     """Return Uno's C truncated at the horizon, with competing risks; ties of the risk count half.
 
     Of all pairs in which one row has the event by the horizon and the other is still without it then, or had a competing
-    event before (and so never has it), the weighted share in which the first has the higher risk. Weights: 1/G(T_i-)^2
-    where the other is still followed at the case's time T_i (Uno 2011, doi 10.1002/sim.4154), 1/(G(T_i-) G(T_j-)) where
-    it had a competing event at T_j by then (Wolbers 2014, doi 10.1093/biostatistics/kxt059); G is the Kaplan-Meier
-    curve of the censoring in the evaluated population. Rows censored on the day of an event were followed through that
-    day, as everywhere here, so they are compared; and those with an event on the horizon itself are cases.
+    event before (and so never has it), the weighted share in which the first has the higher risk. Weights:
+    1/(G_i(T_i-) G_j(T_i-)) where the other, j, is still followed at the time T_i of the case, i (Uno 2011, doi
+    10.1002/sim.4154), 1/(G_i(T_i-) G_j(T_j-)) where it had a competing event at T_j by then (Wolbers 2014, doi
+    10.1093/biostatistics/kxt059); G_i is the Kaplan-Meier curve of the censoring in the evaluated population, within i's
+    level of the covariates that censoring may depend on (Gerds 2013, doi 10.1002/sim.5681). Rows censored on the day of
+    an event were followed through that day, as everywhere here, so they are compared; and those with an event on the
+    horizon itself are cases.
 
     Args:
         part: with its follow-up.
@@ -119,7 +121,8 @@ def _pairs(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
     """Yield some cases with the weight of each pair they are in, concordant and comparable: shape (cases, n) each."""
     time, cause = follow_up.time, follow_up.cause
-    inverse = 1 / np.maximum(follow_up.uncensored, 1e-12)
+    of_levels, level = 1 / np.maximum(follow_up.uncensored, 1e-12), follow_up.level
+    inverse = of_levels[np.arange(len(time)), level]
     all_cases = np.flatnonzero((cause == 1) & (time <= follow_up.horizon))
     size = max(1, CELLS // max(1, len(time)))
     for start in range(0, len(all_cases), size):
@@ -128,7 +131,7 @@ def _pairs(
         later = (time > at) | ((time == at) & (cause == 0))
         competed = (time <= at) & (cause > 1)
         own = inverse[cases][:, None]
-        comparable = own * (later * own + competed * inverse)
+        comparable = own * (later * of_levels[cases][:, level] + competed * inverse)
         higher = risk[cases][:, None]
         yield cases, comparable * ((higher > risk) + 0.5 * (higher == risk)), comparable
 

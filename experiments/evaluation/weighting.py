@@ -38,8 +38,9 @@ def with_labels(
     steps = tuple(sorted({*(step for step in horizons if step < horizon), horizon}))
     labels = np.stack([(cause == 1) & (time <= step) for step in steps], axis=1).astype(np.float64)
     weights = np.stack([inverse_probability_weights(time, cause, step, strata) for step in steps], axis=1)
-    uncensored = _own_censoring(time, cause, strata)
-    follow_up = FollowUp(horizon, time, cause, uncensored, strata, steps, labels, weights)
+    level = strata_of(tested, covariates) - 1 if covariates else np.zeros(len(time), dtype=np.int64)
+    uncensored = _censoring_of_levels(time, cause, strata_of(tested, population), level)
+    follow_up = FollowUp(horizon, time, cause, uncensored, level, strata, steps, labels, weights)
     frame = tested.with_columns(label=pl.Series(labels[:, -1]), weight=pl.Series(weights[:, -1]))
     return frame, follow_up
 
@@ -58,10 +59,14 @@ def tested_to_trained(frame: pl.DataFrame) -> float:
     return float((sizes / rest).mean())
 
 
-def _own_censoring(time: Floats, cause: NDArray[np.int64], strata: NDArray[np.int64]) -> Floats:
-    """Return G(T-) of each row within its stratum, shape (rows,)."""
-    found = np.ones(len(time), dtype=np.float64)
-    for stratum in np.unique(strata):
-        rows = strata == stratum
-        found[rows] = censoring_survival(time[rows], cause[rows], time[rows])
+def _censoring_of_levels(
+    time: Floats, cause: NDArray[np.int64], population: NDArray[np.int64], level: NDArray[np.int64]
+) -> Floats:
+    """Return G(T-) of each level in each row's population, shape (rows, levels); 1 for levels that are not in it."""
+    found = np.ones((len(time), int(level.max()) + 1), dtype=np.float64)
+    for place in np.unique(population):
+        rows = np.flatnonzero(population == place)
+        for own in np.unique(level[rows]):
+            some = rows[level[rows] == own]
+            found[rows, own] = censoring_survival(time[some], cause[some], time[rows])
     return found

@@ -119,6 +119,7 @@ def test_a_row_counted_twice_is_as_two_rows(name: str) -> None:
                 time=follow_up.time[rows],
                 cause=follow_up.cause[rows],
                 uncensored=follow_up.uncensored[rows],
+                level=follow_up.level[rows],
                 population=follow_up.population[rows],
                 labels=follow_up.labels[rows],
                 weights=follow_up.weights[rows],
