@@ -1,5 +1,6 @@
 """Sensitivity analyses against planted truths: what happens after censoring, at a treatment, to first predictions."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 
 from experiments.evaluation.combining import centre_units, combined
 from experiments.evaluation.intervals import Interval
-from experiments.evaluation.sample import evaluated_sample
+from experiments.evaluation.measures import measure
+from experiments.evaluation.sample import Part, Sample, evaluated_sample
 from experiments.examination.after_censoring import hazard_after_censoring, tipping_point
 from experiments.examination.estimates import Estimate
-from experiments.examination.hazards import event_after_censoring, risk_thirds
+from experiments.examination.hazards import completed, completion, event_after_censoring, risk_groups
 from experiments.examination.schemas import Sensitivity
 from experiments.examination.sensitivity import SensitivitySettings, sensitivity
 from experiments.examination.setting import Evaluated, evaluated_of
@@ -111,6 +113,26 @@ def test_a_hazard_that_doubles_after_censoring_is_met_by_the_multiplier_two() ->
     once, twice = (seen + np.nansum(chance) for chance in chances)
     assert twice / 20000 == pytest.approx(truth, abs=0.01)
     assert once / 20000 < truth - 0.03
+
+
+def test_an_unchanged_hazard_ranks_as_if_nobody_had_been_lost() -> None:
+    draw, n = np.random.default_rng(8), 10000
+    hazard = 0.35 * np.exp(1.3 * draw.normal(size=n))
+    event, leaves = draw.exponential(1 / hazard), draw.exponential(1.5, n)
+    frame = pl.DataFrame(
+        {
+            "repeat": [0] * n,
+            "fold": [0] * n,
+            "time": np.minimum(event, leaves),
+            "cause": (event <= leaves).astype(np.int64),
+        }
+    )
+    whole = Part(0, 0, "", (event <= 1).astype(float), 1 - np.exp(-hazard), np.ones(n), np.arange(n), {})
+    chance = completion(Sample("kfold", "stratified_kfold", 1.0, frame, 0.25), [whole], np.array([1.0]))[0][0]
+    seen = replace(whole, label=np.where(leaves < np.minimum(event, 1), 0.0, whole.label))
+    assert np.isfinite(chance).mean() > 0.3
+    for name, within in (("auroc", 0.005), ("calibration_slope", 0.04)):
+        assert measure(completed(seen, chance), name) == pytest.approx(measure(whole, name), abs=within)
 
 
 def test_the_tipping_point_is_the_first_multiplier_outside_and_none_is_said() -> None:
@@ -254,9 +276,9 @@ def test_few_censored_patients_are_not_given_away() -> None:
     assert hazard_after_censoring(examination(0, HORIZON), found, (1.0,), 8.0)[0]
 
 
-def test_equal_risks_stay_in_one_third() -> None:
-    assert len(set(risk_thirds(np.full(10, 0.3)))) == 1
-    assert np.bincount(risk_thirds(np.arange(30) / 30)).tolist() == [10, 10, 10]
+def test_equal_risks_stay_in_one_group() -> None:
+    assert len(set(risk_groups(np.full(10, 0.3), 10))) == 1
+    assert np.bincount(risk_groups(np.arange(30) / 30, 3)).tolist() == [10, 10, 10]
 
 
 def test_a_learner_without_some_predictions_is_refused() -> None:
