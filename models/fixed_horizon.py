@@ -276,7 +276,7 @@ def read_state(parts: Mapping[str, bytes], kind: str) -> dict[str, Any]:
         raise BadTarget(f"A stored model needs the file {STATE_FILE}; got {sorted(parts)}.")
     try:
         state = json.loads(parts[STATE_FILE].decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise BadTarget(
             f"{STATE_FILE} of the stored model is not JSON; nothing of it was loaded."
         ) from problem

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.stored_trees import require_light_gbm
 from models.training_rows import TrainingRows
 
 if TYPE_CHECKING:
@@ -110,9 +111,11 @@ def load_light_gbm(data: bytes) -> LightGbmModel:
     if not data.startswith(b"tree\nversion=") or not data.endswith(b"\npandas_categorical:null\n"):
         raise BadTarget("The stored LightGBM model is not a LightGBM text; nothing of it was loaded.")
     try:
-        return LightGbmModel(data.decode("utf-8"))
+        text = data.decode("ascii")
     except UnicodeDecodeError as problem:
         raise BadTarget("The stored LightGBM model is damaged; train it again.") from problem
+    require_light_gbm(text)
+    return LightGbmModel(text)
 
 
 def light_gbm_space(trial: Trial) -> dict[str, Any]:

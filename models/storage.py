@@ -42,7 +42,7 @@ def load_learner(parts: Mapping[str, bytes]) -> Learner:
     try:
         kind = json.loads(parts[STATE_FILE].decode("utf-8"))["kind"]
         known = LEARNERS[kind]
-    except (KeyError, TypeError, ValueError) as problem:
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
         raise BadTarget(
             f"This is not a stored learner: its {STATE_FILE} must name one of {', '.join(sorted(LEARNERS))}."
         ) from problem

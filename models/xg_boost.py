@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.stored_trees import require_xg_boost
 from models.training_rows import TrainingRows
 
 if TYPE_CHECKING:
@@ -141,10 +142,11 @@ def load_xg_boost(data: bytes) -> XgBoostModel:
     """Rebuild from JSON; anything else is refused before the library sees it."""
     try:
         model = json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise BadTarget("The stored XGBoost model is not JSON; nothing of it was loaded.") from problem
     if not isinstance(model, dict) or not {"learner", "version"} <= set(model):
         raise BadTarget("The stored XGBoost model is JSON of something else; nothing of it was loaded.")
+    require_xg_boost(data)
     return XgBoostModel(data)
 
 
