@@ -23,6 +23,7 @@ from experiments.evaluation.intervals import Interval, bounds
 from experiments.evaluation.metrics import Floats
 from experiments.evaluation.sample import Part, distinct
 from experiments.examination.estimates import COMBINED_KINDS, NORMAL, Estimate, joined
+from experiments.examination.missed import Told, missed_patients, missed_too_few
 from experiments.examination.setting import (
     Evaluated,
     Examination,
@@ -97,15 +98,16 @@ def set_rows(
     """Return shares and coverage of one scheme's label sets at each level, or why there are none."""
     rows: list[Row] = []
     shown: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    told: Told = {}
     summary = {}
     for level in sorted(levels, reverse=True):
         sets = label_sets(tested.parts, level)
         if sets is None:
             return [], {}, "one test fold: there is no other to calibrate on"
         own = _share_rows(examination, tested, sets, level, shown) + _coverage_rows(
-            examination, tested, sets, level
+            examination, tested, sets, level, told
         )
-        rows += own + _centre_rows(examination, tested, sets, level)
+        rows += own + _centre_rows(examination, tested, sets, level, told)
         summary[f"{level:g}"] = {row["metric"]: row["estimate"] for row in own if row["group"] is None}
     return rows, {"levels": summary, "promise": PROMISE}, ""
 
@@ -140,7 +142,7 @@ def _share_rows(
 
 
 def _coverage_rows(
-    examination: Examination, tested: Evaluated, sets: Sequence[Sets], level: float
+    examination: Examination, tested: Evaluated, sets: Sequence[Sets], level: float, told: Told
 ) -> list[Row]:
     whole = joined(tested.parts)
     covered = np.concatenate([own.covers(part.label) for own, part in zip(sets, tested.parts, strict=True)])
@@ -150,28 +152,48 @@ def _coverage_rows(
         "coverage: event": (whole.label == 1, events, events),
         "coverage: no event": ((whole.label == 0) & (whole.weight > 0), None, 0),
     }
+    smallest = examination.smallest_cell
+    missed = np.array([missed_patients(covered[own], whole.patient[own]) for own, _, _ in classes.values()])
+    few = missed_too_few(missed, list(classes), told, smallest)
+    few[1:] |= few.any()  # all less those of one class are those of the other
     rows = []
-    for metric, (chosen, rows_there, events_there) in classes.items():
-        if distinct(whole.patient[chosen]) < examination.smallest_cell:
+    for (metric, (chosen, rows_there, events_there)), hidden, (number, _) in zip(
+        classes.items(), few, missed, strict=True
+    ):
+        if hidden:
             rows.append(hidden_row(tested.sample, metric, level=level))
             continue
+        told.setdefault(metric, []).append(int(number))
         found = share(covered[chosen], whole.weight[chosen], whole.patient[chosen])
         rows.append(
             figure_row(tested.sample, metric, Estimate(None, found), rows_there, events_there, level=level)
         )
-    return rows + _group_rows(examination, tested, sets, level)
+    return rows + _group_rows(examination, tested, sets, level, told)
 
 
-def _group_rows(examination: Examination, tested: Evaluated, sets: Sequence[Sets], level: float) -> list[Row]:
+def _group_rows(
+    examination: Examination, tested: Evaluated, sets: Sequence[Sets], level: float, told: Told
+) -> list[Row]:
     """Return the coverage in each left-out group where each stands on its own, such as a country."""
     if tested.sample.kind in COMBINED_KINDS:
         return []
     shown = shown_groups(tested.parts, examination.smallest_cell)
+    names = [f"{GROUP_COVERAGE}: {part.group}" for part in tested.parts]
+    missed = np.array(
+        [
+            missed_patients(own.covers(part.label), part.patient)
+            for own, part in zip(sets, tested.parts, strict=True)
+        ]
+    )
+    few = missed_too_few(missed, names, told, examination.smallest_cell)
+    few |= np.array([not shown[part.group] for part in tested.parts])
+    hidden = hidden_cells(missed, examination.smallest_cell, few) if few.any() else few
     rows = []
-    for own, part in zip(sets, tested.parts, strict=True):
-        if not shown[part.group]:
+    for own, part, hide, name, (number, _) in zip(sets, tested.parts, hidden, names, missed, strict=True):
+        if hide:
             rows.append(hidden_row(tested.sample, GROUP_COVERAGE, part.group, level=level))
             continue
+        told.setdefault(name, []).append(int(number))
         item = Estimate(part.group, share(own.covers(part.label), part.weight, part.patient))
         n, events = counts(tested.parts, part.group)
         rows.append(figure_row(tested.sample, GROUP_COVERAGE, item, n, events, level=level))
@@ -179,7 +201,7 @@ def _group_rows(examination: Examination, tested: Evaluated, sets: Sequence[Sets
 
 
 def _centre_rows(
-    examination: Examination, tested: Evaluated, sets: Sequence[Sets], level: float
+    examination: Examination, tested: Evaluated, sets: Sequence[Sets], level: float, told: Told
 ) -> list[Row]:
     """Return the coverage within each centre; small ones are hidden, and those that would give them away."""
     whole = joined(tested.parts)
@@ -189,13 +211,17 @@ def _centre_rows(
     if len(names) < FEWEST_CENTRES:
         return []
     cells = np.array([first.take(first.places["centre"] == name).cell() for name in names], dtype=np.int64)
-    hidden = hidden_centres(first, names, cells, examination.smallest_cell)
+    at = [whole.places["centre"] == name for name in names]
+    missed = np.array([missed_patients(covered[here], whole.patient[here]) for here in at], dtype=np.int64)
+    keys = [f"centre: {name}" for name in names]
+    few = missed_too_few(missed, keys, told, examination.smallest_cell)
+    hidden = hidden_centres(first, names, np.column_stack([cells, missed]), examination.smallest_cell, few)
     rows = []
-    for name, cell_hidden in zip(names, hidden, strict=True):
+    for name, cell_hidden, here, key, (number, _) in zip(names, hidden, at, keys, missed, strict=True):
         if cell_hidden:
             rows.append(hidden_row(tested.sample, "coverage", str(name), level=level))
             continue
-        here = whole.places["centre"] == name
+        told.setdefault(key, []).append(int(number))
         own = first.take(first.places["centre"] == name)
         found = share(covered[here], whole.weight[here], whole.patient[here])
         item = Estimate(str(name), found)
@@ -204,16 +230,23 @@ def _centre_rows(
 
 
 def hidden_centres(
-    first: Part, names: NDArray[np.str_], cells: NDArray[np.int64], smallest_cell: int
+    first: Part,
+    names: NDArray[np.str_],
+    cells: NDArray[np.int64],
+    smallest_cell: int,
+    already: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """Return which centres are hidden; each country's total is published, so each country is a table."""
+    """Return which centres are hidden; each country's total is published, so each country is a table.
+
+    Those hidden `already` for another reason, shape (centres,), stay so.
+    """
     hidden = np.zeros(len(names), dtype=np.bool_)
     if smallest_cell <= 0:
         return hidden
     countries = np.array([first.places["country"][first.places["centre"] == name][0] for name in names])
     for country in np.unique(countries):
         rows = np.flatnonzero(countries == country)
-        hidden[rows] = hidden_cells(cells[rows], smallest_cell)
+        hidden[rows] = hidden_cells(cells[rows], smallest_cell, None if already is None else already[rows])
     return hidden
 
 

@@ -107,6 +107,37 @@ def test_centres_are_shown_with_their_coverage_and_small_ones_hidden() -> None:
     assert "no coverage is promised for a single centre" in promise
 
 
+@pytest.mark.parametrize("patients", [130, 260, 900])
+def test_no_coverage_tells_of_a_few_patients_whose_set_misses_the_truth(patients: int) -> None:
+    data = planted(patients, seed=9) | {"centre": np.arange(patients) % 5}
+    data = data | {"centre": np.char.add("c", data["centre"].astype(str))}
+    scheme = scheme_of(data, KFOLD)
+
+    def missed(smallest_cell: int) -> dict[tuple[str, str | None, float], int]:
+        rows = set_rows(examination(smallest_cell), scheme, (0.9, 0.85, 0.8))[0]
+        size = {"coverage: no event": int((data["label"] == 0).sum())}
+        return {
+            (row["metric"], row["group"], row["level"]): round(
+                (1 - row["estimate"]) * (row["n"] or size[row["metric"]])
+            )
+            for row in rows
+            if row["metric"].startswith("coverage") and row["estimate"] is not None
+        }
+
+    shown, everything = missed(11), missed(0)
+    assert any(0 < count < 11 for count in everything.values())
+    assert all(count >= 11 for count in shown.values())
+    for (metric, group, level), count in shown.items():
+        others = [shown.get((metric, group, other), count) for other in (0.9, 0.85, 0.8) if other != level]
+        assert all(abs(count - other) not in range(1, 11) for other in others)
+    for level in (0.9, 0.85, 0.8):
+        centres = [key for key in everything if key[1] and key[2] == level]
+        left = [everything[key] for key in centres if key not in shown]
+        assert len(left) != 1
+        assert not left or sum(left) >= 11 or ("coverage", None, level) not in shown
+    assert shown
+
+
 def abstaining(data: Arrays, within: Any = (0.05,), smallest_cell: int = 0) -> pl.DataFrame:
     shared = examination(smallest_cell)
     return shared.table(Abstaining, abstaining_rows(shared, scheme_of(data, KFOLD), (0.9,), within))
