@@ -81,6 +81,24 @@ def test_a_positive_answer_counts_up_to_the_tolerance_after_it(day: int, cause: 
     assert first((1, 10 + day, "yes"))[1] == cause
 
 
+def test_events_and_non_events_are_known_by_the_same_visit() -> None:
+    # Who leaves after half a year is unknown either way, else events would be known more often than non-events ...
+    assert first((1, 192, "yes")) == (None, None, 0.0, 182.0)
+    assert first((1, 192, "no")) == (None, None, 182.0, None)
+    assert first((1, 192, "yes"), (1, YEAR, "unknown"))[1] is None
+    # ... as is who came later alone, else the non-events would be.
+    assert first((1, TWO_YEARS, "yes"))[1] is None
+    assert first((1, TWO_YEARS, "no"))[1] is None
+    assert first((1, 192, "yes"), (1, YEAR, "no"))[1] == 1
+
+
+def test_who_told_of_the_event_and_died_stands_for_nobody_else() -> None:
+    found = built((1, 90, "yes"), events=[{"patient": 1, "time": 100, "kind": "death"}])
+    assert found.frame["cause"][0] == 1
+    assert found.frame["attendance"][0] == "died by the horizon"
+    assert found.flow["competing"] == 0
+
+
 def test_an_answer_that_is_not_known_leaves_open_what_came_before() -> None:
     assert first((1, YEAR, "unknown")) == (None, None, 0.0, None)
     assert first((1, YEAR, "unknown"), (1, TWO_YEARS, "no")) == (None, None, 0.0, None)
