@@ -1,4 +1,4 @@
-"""Label sets that hold the truth as often as declared, for new patients alike those they were calibrated on.
+"""Label sets meant to hold the truth as often as declared, for new patients alike those they were calibrated on.
 
 Class-conditional split conformal prediction (Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random World, 4.5):
 a label is in the set when its score, one minus its predicted probability, is among the lowest share of those of
@@ -34,7 +34,10 @@ from experiments.examination.setting import (
     shown_groups,
 )
 
-PROMISE = "Coverage is over patients like those calibrated on, all centres together; no coverage is promised for a single centre."
+PROMISE = (
+    "Coverage is aimed at for patients like those calibrated on, all centres together, and shown, not proven; no coverage is "
+    "promised for a single centre."
+)
 KINDS = ("event", "no event", "both", "neither")
 FEWEST_CENTRES = 2
 GROUP_COVERAGE = "coverage: left-out group"

@@ -163,8 +163,8 @@ def _sets(outcome: str, workspace: Path) -> Section | None:
         "Label sets and abstaining",
         (
             "A set holds the labels that cannot be excluded at the wanted coverage: event, no event, both or none. The "
-            "coverage is a promise over patients like those it was calibrated on; none is made for a single centre, "
-            "whose coverage stands below.",
+            "coverage is aimed at for patients like those it was calibrated on, and measured here, not proven: models of the "
+            "other folds saw the tested patients. None is promised for a single centre, whose coverage stands below.",
         ),
         (
             ("Share and coverage of label sets", by_metric(overall, ("scheme", "level"))),
