@@ -68,6 +68,7 @@ def needed(material: Material, candidates: int) -> Development:
 def _development(material: Material) -> list[Signal]:
     patients = len(np.unique(material.position))
     events = patients_with(material.position, material.status.event)
+    few = 0 < events < material.smallest_cell  # the ratio, times the parameters, is their number
     same: dict[tuple[str, ...], list[str]] = {}
     for name, columns in material.learners.items():
         same.setdefault(tuple(columns), []).append(name)
@@ -87,13 +88,13 @@ def _development(material: Material) -> list[Signal]:
             Signal(
                 "analysis",
                 "events per candidate parameter",
-                f"{ratio:.1f}: {count(events, material.smallest_cell)} patients with the event, {candidates} parameters "
-                f"of {len(columns)} columns",
+                f"{HIDDEN if few else f'{ratio:.1f}'}: {count(events, material.smallest_cell)} patients with the event, "
+                f"{candidates} parameters of {len(columns)} columns",
                 "20 and more; fewer than 10 is too few even with shrinkage",
                 verdict,
                 PROBAST,
                 place=place,
-                value=ratio,
+                value=None if few else ratio,
             ),
             Signal(
                 "analysis",

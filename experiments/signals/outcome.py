@@ -2,17 +2,20 @@
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from experiments.signals.signal import (
+    HIDDEN,
     PROBAST,
     Material,
     Signal,
-    graded,
+    graded_if_told,
     listed,
     percent,
     ranged,
     shares,
     spread,
+    told_share,
 )
 
 LOST = "Clark 2003, doi 10.1038/sj.bjc.6601118; Robins and Finkelstein 2000, doi 10.1111/j.0006-341X.2000.00779.x"
@@ -31,11 +34,13 @@ def weighted_risk(material: Material) -> float:
 
 
 def _prevalence(material: Material) -> list[Signal]:
-    whole = weighted_risk(material)
     known = material.status.event | material.status.none
+    event = material.status.event[known]
+    few = told_share(event, material.position[known], material.smallest_cell) is None
+    whole = None if few else weighted_risk(material)
     found = shares(
         material.rows.filter(pl.Series(known))["country"].to_list(),
-        material.status.event[known],
+        event,
         material.position[known],
         material.smallest_cell,
     )
@@ -44,9 +49,11 @@ def _prevalence(material: Material) -> list[Signal]:
         Signal(
             "outcome",
             "prevalence",
-            f"{100 * whole:.1f} % with the event by the horizon, weighted for those not known",
+            HIDDEN
+            if whole is None
+            else f"{100 * whole:.1f} % with the event by the horizon, weighted for those not known",
             "as in the patients that the model is for, between 1 and 99 %",
-            "low" if 0.01 <= whole <= 0.99 else "unclear",
+            "low" if whole is not None and 0.01 <= whole <= 0.99 else "unclear",
             PROBAST,
             value=whole,
         )
@@ -58,7 +65,7 @@ def _prevalence(material: Material) -> list[Signal]:
                 "prevalence by country",
                 f"of those whose status is known: {listed(found)}",
                 "alike: else it is found and defined alike, and recalibrated in each",
-                "unclear" if apart is None else graded(apart, 0.1, 0.2),
+                graded_if_told(apart, 0.1, 0.2),
                 PROBAST,
                 value=apart,
             )
@@ -71,9 +78,13 @@ def _lost(material: Material) -> list[Signal]:
     if material.target.time is None:
         return []
     signals = []
+    before: list[NDArray[np.bool_]] = []
     for horizon in material.target.horizons:
         lost = (material.target.cause == 0) & (material.target.time < horizon)
-        signals.append(_censored(horizon, "all", percent(float(lost.mean())), float(lost.mean()), (0.1, 0.3)))
+        whole = told_share(lost, material.position, material.smallest_cell, before)
+        if whole is not None:
+            before.append(lost)
+        signals.append(_censored(horizon, "all", percent(whole), whole, (0.1, 0.3)))
         for level in ("country", "centre"):
             found = shares(material.rows[level].to_list(), lost, material.position, material.smallest_cell)
             if len(found) > 1:
@@ -91,7 +102,7 @@ def _censored(
         f"censored before day {horizon:g}",
         words,
         f"{apart}at most {100 * limits[0]:.0f} %; more rests on the weights",
-        "unclear" if value is None else graded(value, *limits),
+        graded_if_told(value, *limits),
         LOST,
         place=place,
         value=value,
@@ -103,14 +114,14 @@ def _asked(material: Material) -> list[Signal]:
     unknown = ~material.target.seen()
     if material.target.time is not None or not unknown.any():
         return []
-    whole = float(unknown.mean())
+    whole = told_share(unknown, material.position, material.smallest_cell)
     signals = [
         Signal(
             "outcome",
             "attendance",
             f"the status of {percent(whole)} is not known: the visit was not attended",
             "at most 10 %; those who came stand for those who did not",
-            graded(whole, 0.1, 0.3),
+            graded_if_told(whole, 0.1, 0.3),
             ATTENDANCE,
             value=whole,
         )
@@ -125,7 +136,7 @@ def _asked(material: Material) -> list[Signal]:
                     "attendance",
                     f"not known: {listed(found) if level == 'country' else ranged(found)}",
                     "alike",
-                    "unclear" if apart is None else graded(apart, 0.1, 0.3),
+                    graded_if_told(apart, 0.1, 0.3),
                     ATTENDANCE,
                     place=f"by {level}",
                     value=apart,

@@ -9,7 +9,7 @@ from experiments.signals.signal import (
     Material,
     Signal,
     Verdict,
-    graded,
+    graded_if_told,
     listed,
     patients_with,
     percent,
@@ -70,14 +70,17 @@ def _missing(material: Material) -> list[Signal]:
         if not columns:
             continue
         lacking = np.column_stack([missing_rows(material.X[column]) for column in columns])
-        share = float(lacking.mean())
+        some, whole = np.asarray(lacking.any(axis=1)), np.asarray(lacking.all(axis=1))
+        people = (patients_with(material.position, some), patients_with(material.position, ~whole))
+        few = any(0 < number < material.smallest_cell for number in people)  # who lack a value, or have any
+        share = None if few else float(lacking.mean())
         found.append(
             Signal(
                 "predictors",
                 "values missing",
                 f"{percent(share)} of the values of {len(columns)} columns",
                 "few; what is missing in use must be missing alike",
-                graded(share, 0.1, 0.4),
+                graded_if_told(share, 0.1, 0.4),
                 MISSING,
                 place=name,
                 value=share,
@@ -99,7 +102,7 @@ def _by_place(material: Material, name: str, mostly: NDArray[np.bool_]) -> list[
             "set missing by centre",
             f"most of its values lacking in {ranged(found)} centres",
             "alike over centres: else a missing value says where, not who",
-            "unclear" if apart is None else graded(apart, 0.1, 0.3),
+            graded_if_told(apart, 0.1, 0.3),
             MISSING,
             place=name,
             value=apart,

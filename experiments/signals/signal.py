@@ -123,6 +123,31 @@ def count(number: int, smallest_cell: int) -> str:
     return f"{number:,}" if number == 0 or number >= smallest_cell else f"fewer than {smallest_cell}"
 
 
+def told_share(
+    chosen: NDArray[np.bool_],
+    position: NDArray[np.int64],
+    smallest_cell: int,
+    before: Sequence[NDArray[np.bool_]] = (),
+) -> float | None:
+    """Return the share of chosen rows; None where it would tell, times the rows, of a few patients.
+
+    Args:
+        chosen: shape (n,).
+        position: the patient of each row.
+        smallest_cell: the smallest count that may be published; 0: any.
+        before: what was chosen where a share was told before: a few more or less than there are not told either.
+    """
+    parts = [chosen, ~chosen, *(chosen != other for other in before)]
+    if any(0 < patients_with(position, part) < smallest_cell for part in parts):
+        return None
+    return float(chosen.mean())
+
+
+def graded_if_told(value: float | None, low: float, unclear: float) -> Verdict:
+    """Return the verdict of `graded`, and unclear where the value is not told: the verdict would tell."""
+    return "unclear" if value is None else graded(value, low, unclear)
+
+
 def shares(
     names: Sequence[str | None],
     chosen: NDArray[np.bool_],

@@ -10,7 +10,7 @@ import pytest
 from experiments.signals.analysis import parameters
 from experiments.signals.participants import largest_changes, median_follow_up
 from experiments.signals.report import outcome_signals
-from experiments.signals.signal import HIDDEN, Material
+from experiments.signals.signal import HIDDEN, Material, told_share
 from features.drift import TreatmentByYear
 from features.errors import BadInput
 from pipeline.cards.signals_page import render_signals
@@ -203,3 +203,35 @@ def test_the_page_escapes_and_runs_nothing() -> None:
     assert "A &lt;b&gt;study" in page
     assert "a &lt;script&gt;column" in page
     assert "events per candidate parameter" in page
+
+
+def test_no_share_or_ratio_tells_of_a_few_patients() -> None:
+    """Five lost early, five with the event, five without a value: each number would follow from a share of all."""
+    found = material(smallest_cell=11)
+    place = found.position
+    few = np.isin(place, np.unique(place)[:5])
+    time = np.where(few, 1.0, 2.0 + np.arange(len(few)) % 600)
+    lost = replace(found, target=replace(found.target, cause=np.where(few, 0, 1), time=time))
+    lacking = found.X.with_columns(pl.when(pl.Series(few)).then(None).otherwise(1.0).alias("a_0"))
+    one = replace(found, X=lacking, learners={"one": ("a_0",)})
+    rare = replace(found, status=replace(found.status, event=few, none=~few))
+    for told, signal, where in (
+        (lost, f"censored before day {found.target.horizons[0]:g}", "all"),
+        (one, "values missing", "blood"),
+        (rare, "prevalence", "all"),
+        (rare, "events per candidate parameter", "clinical"),
+    ):
+        (row,) = rows_of(told, signal).filter(pl.col("place") == where).to_dicts()
+        assert row["value"] is None
+        assert HIDDEN in row["found"]
+        (open_row,) = (
+            rows_of(replace(told, smallest_cell=0), signal).filter(pl.col("place") == where).to_dicts()
+        )
+        assert open_row["value"] is not None
+
+
+def test_what_a_later_horizon_adds_is_not_told_where_it_is_a_few_patients() -> None:
+    chosen = np.arange(100) < 30
+    assert told_share(chosen, np.arange(100), 11) == 0.3
+    assert told_share(np.arange(100) < 35, np.arange(100), 11, [chosen]) is None
+    assert told_share(np.arange(100) < 41, np.arange(100), 11, [chosen]) == 0.41
