@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadTarget
-from models.light_gbm import BINNING, FEWEST_IN_LEAF, LightGbmModel, load_light_gbm
+from models.leaves import FEWEST_IN_LEAF
+from models.light_gbm import BINNING, LightGbmModel, load_light_gbm
 from models.person_periods import PersonPeriods
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.leaves import FEWEST_IN_LEAF, Patients
 from models.stored_trees import require_light_gbm
 from models.training_rows import TrainingRows
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 DEFAULTS = {
     "rounds": 100,
@@ -35,7 +37,6 @@ BINNING = {
     "num_threads": 1,
     "verbosity": -1,
 }
-FEWEST_IN_LEAF = 11  # a leaf of fewer patients would tell about them
 
 
 class LightGbmModel:
@@ -70,7 +71,11 @@ def _unknown_ranges(line: re.Match[str]) -> str:
 
 
 def fit_light_gbm(rows: TrainingRows, parameters: Mapping[str, Any]) -> LightGbmModel:
-    """Fit the trees on one thread, the same at every run."""
+    """Fit the trees on one thread, the same at every run.
+
+    LightGBM estimates the rows of a leaf from their second derivatives and knows nothing of patients, so min_data_in_leaf
+    is doubled until every leaf holds 11 patients.
+    """
     import lightgbm
 
     if parameters["min_data_in_leaf"] < FEWEST_IN_LEAF:
@@ -90,8 +95,34 @@ def fit_light_gbm(rows: TrainingRows, parameters: Mapping[str, Any]) -> LightGbm
     if rows.signs.any():
         settings["monotone_constraints"] = rows.signs.tolist()
         settings["monotone_constraints_method"] = "intermediate"
-    booster = lightgbm.train(settings, binned(rows), num_boost_round=int(parameters["rounds"]))
-    return LightGbmModel(booster.model_to_string())
+    while True:
+        booster = lightgbm.train(settings, binned(rows), num_boost_round=int(parameters["rounds"]))
+        text = booster.model_to_string()
+        if _big_leaves(booster, text, rows):
+            return LightGbmModel(text)
+        settings["min_data_in_leaf"] *= 2
+
+
+def _big_leaves(booster: "lightgbm.Booster", text: str, rows: TrainingRows) -> bool:
+    """Return whether every leaf holds 11 patients.
+
+    The rows are sent only through the trees whose counts leave it open, and those between them.
+    """
+    patients = rows.once("patients", lambda: Patients.of(rows.groups, rows.weights, "lightgbm"))
+    doubtful = np.flatnonzero(fewest_rows(text) <= patients.rows_of_ten)
+    if not doubtful.size:
+        return True
+    first, last = int(doubtful[0]), int(doubtful[-1])
+    leaves = booster.predict(
+        rows.values, pred_leaf=True, num_threads=1, start_iteration=first, num_iteration=last - first + 1
+    )
+    return patients.fill(np.asarray(leaves))
+
+
+def fewest_rows(text: str) -> Integers:
+    """Return the fewest training rows of any leaf of each tree, shape (trees,), those that bagging left out not counted."""
+    lines = [rest.split("\n", 1)[0] for rest in text.split("\nleaf_count=")[1:]]
+    return np.array([min(int(count) for count in line.split()) for line in lines], dtype=np.int64)
 
 
 def binned(rows: TrainingRows) -> "lightgbm.Dataset":

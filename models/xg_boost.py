@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.contract import Trial
 from models.errors import BadTarget
 from models.fixed_horizon import FixedHorizonLearner, Recipe
+from models.leaves import Patients
 from models.stored_trees import require_xg_boost
 from models.training_rows import TrainingRows
 
@@ -27,8 +28,11 @@ DEFAULTS = {
     "colsample_bytree": 0.5,
     "subsample": 0.8,
 }
-# In units of the Hessian, at most 1/4 per row: 5 are 20 rows or more of weight 1.
+MOST_HESSIAN = (
+    0.25  # of a row of weight 1; min_child_weight is in units of it: 5 are 20 rows or more of weight 1
+)
 LEAST_CHILD_WEIGHT = 3.0
+ROUNDING = 1e-4  # XGBoost keeps derivatives in single precision
 MOST_BINS = 64
 UNREACHED = 3e38  # near the largest number of single precision
 
@@ -69,7 +73,11 @@ class XgBoostModel:
 
 
 def fit_xg_boost(rows: TrainingRows, parameters: Mapping[str, Any]) -> XgBoostModel:
-    """Fit the trees on one thread, the same at every run."""
+    """Fit the trees on one thread, the same at every run.
+
+    What a row adds to min_child_weight grows with its weight, and a patient may have several rows, so min_child_weight is
+    doubled until every leaf holds 11 patients.
+    """
     import xgboost
 
     if parameters["min_child_weight"] < LEAST_CHILD_WEIGHT:
@@ -89,8 +97,19 @@ def fit_xg_boost(rows: TrainingRows, parameters: Mapping[str, Any]) -> XgBoostMo
     }
     if rows.signs.any():
         settings["monotone_constraints"] = tuple(rows.signs.tolist())
-    booster = xgboost.train(settings, binned(rows), num_boost_round=int(parameters["rounds"]))
-    return XgBoostModel(between_values(bytes(booster.save_raw("json")), rows.values))
+    while True:
+        booster = xgboost.train(settings, binned(rows), num_boost_round=int(parameters["rounds"]))
+        if _big_leaves(booster, settings["min_child_weight"], rows):
+            return XgBoostModel(between_values(bytes(booster.save_raw("json")), rows.values))
+        settings["min_child_weight"] *= 2
+
+
+def _big_leaves(booster: "xgboost.Booster", least: float, rows: TrainingRows) -> bool:
+    """Return whether every leaf holds 11 patients; rows are sent through the trees only where `least` leaves it open."""
+    patients = rows.once("patients", lambda: Patients.of(rows.groups, rows.weights, "xgboost"))
+    if least > patients.weight_of_ten * MOST_HESSIAN * (1 + ROUNDING):
+        return True
+    return patients.fill(np.asarray(booster.predict(binned(rows), pred_leaf=True)))
 
 
 def binned(rows: TrainingRows) -> "xgboost.QuantileDMatrix":
