@@ -134,9 +134,9 @@ def estimates(frame: Frame, parts: Sequence[Part], quantity: Quantity) -> list[E
     mean has Nadeau and Bengio's interval; within centre and has a random-effects mean; else one per left-out group.
     """
     if frame.kind not in COMBINED_KINDS:
-        return [_alone(part, quantity, part.group) for part in parts]
+        return [alone(part, quantity, part.group) for part in parts]
     if quantity.adds_up:
-        return [_alone(joined(parts), quantity, None)]
+        return [alone(joined(parts), quantity, None)]
     pieces = frame.pieces(parts)
     values = np.array([quantity.value(piece) for piece in pieces], dtype=np.float64)
     if frame.kind == "stratified_kfold":
@@ -179,7 +179,8 @@ def across_units(values: Floats, spreads: Floats, scale: str, note: str | None) 
     return Estimate(None, interval, float(2 * stats.t.sf(abs(found.mean) / found.error, found.units - 1)))
 
 
-def _alone(part: Part, quantity: Quantity, group: str | None) -> Estimate:
+def alone(part: Part, quantity: Quantity, group: str | None) -> Estimate:
+    """Return the estimate of one part, by the normal approximation over its patients on the quantity's scale."""
     value = quantity.value(part)
     if not np.isfinite(value):
         return Estimate(group, Interval(None, note="not estimable"))

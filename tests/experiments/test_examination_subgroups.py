@@ -10,10 +10,15 @@ from statsmodels.stats.multitest import multipletests
 
 from experiments.disclosure import SUPPRESSED
 from experiments.evaluation.metrics import expit, logit
-from experiments.examination.estimates import Frame, estimates
+from experiments.examination.estimates import Frame, estimates, joined
 from experiments.examination.patterns import OTHER_PATTERNS, pattern_rows
 from experiments.examination.schemas import Patterns, SubgroupDifferences
-from experiments.examination.subgroup_differences import difference, holm, subgroup_differences
+from experiments.examination.subgroup_differences import (
+    difference,
+    holm,
+    level_difference,
+    subgroup_differences,
+)
 from tests.experiments.examined_rows import Arrays, examination, planted, scheme_of
 
 KFOLD, CENTRES, COUNTRIES = "stratified_kfold", "leave_centre_out", "leave_country_out"
@@ -75,6 +80,20 @@ def test_the_difference_of_an_auroc_has_the_interval_of_resampled_patients() -> 
         ends = np.array([interval.lower, interval.upper])
         width = np.ptp(np.log(ends) if quantity.scale == "log" else ends) / 2 / 1.96
         assert width == pytest.approx(spread, rel=0.12)
+
+
+def test_ratios_are_taken_of_sums_over_folds_as_the_mean_of_small_ratios_is_too_high() -> None:
+    sex = np.random.default_rng(4).choice(["female", "male"], 300)
+    tested = scheme_of(planted(300, seed=4, folds=10), KFOLD, sex=sex)
+    whole = joined(tested.parts)
+    ratios = [
+        float(whole.weight[rows] @ whole.label[rows] / (whole.weight[rows] @ whole.risk[rows]))
+        for rows in (whole.places["sex"] == level for level in ("female", "male"))
+    ]
+    found = level_difference(tested, "sex", "female", "observed_to_expected")[0]
+    assert found.interval.estimate == pytest.approx(ratios[0] / ratios[1])
+    assert found.interval.kind == "patient_variance"
+    assert found.p is not None
 
 
 def test_small_levels_are_hidden_and_one_level_is_no_subgroup() -> None:
