@@ -58,6 +58,16 @@ class FollowUp:
         return tuple(cause for cause in range(1, self.causes + 1) if counts[cause] >= FEWEST_EVENTS)
 
 
+@dataclass(frozen=True)
+class PreparedTimes:
+    """Training rows, preprocessed; `values` has shape (rows, derived)."""
+
+    preprocessor: Preprocessor
+    values: Floats
+    followed: FollowUp
+    main: float
+
+
 class TimeLearner(ABC):
     """A learner that models the hazard of each cause over time and tells every cause's risk from all of them.
 
@@ -84,6 +94,10 @@ class TimeLearner(ABC):
 
     def fit(self, X: pl.DataFrame, target: Target) -> Self:
         """Fit preprocessing and hazards on X, shape (rows, columns); raises BadTarget where that is impossible."""
+        return self.fit_prepared(self.prepare(X, target))
+
+    def prepare(self, X: pl.DataFrame, target: Target) -> PreparedTimes:
+        """Return what fits of these rows share under all tuned parameters; see contract.PreparedLearner."""
         if X.height != len(target):
             raise BadTarget(
                 f"Features have {X.height} rows but the target {len(target)}; assemble them again."
@@ -98,9 +112,13 @@ class TimeLearner(ABC):
             raise BadTarget(
                 f"None of the {len(names)} columns varies over the {X.height} training rows; check the feature sets."
             )
-        self._horizons, self._main = target.horizons, target.main
-        self._edges = self._fit_hazards(preprocessor.transform(X), followed)
-        self._preprocessor = preprocessor
+        return PreparedTimes(preprocessor, preprocessor.transform(X), followed, target.main)
+
+    def fit_prepared(self, prepared: PreparedTimes) -> Self:
+        """Fit hazards; gives the bytes that `fit` gives."""
+        self._horizons, self._main = prepared.followed.horizons, prepared.main
+        self._edges = self._fit_hazards(prepared.values, prepared.followed)
+        self._preprocessor = prepared.preprocessor
         return self
 
     def _follow_up(self, target: Target) -> FollowUp:
