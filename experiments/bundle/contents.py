@@ -1,10 +1,19 @@
 """What a bundle may hold: every file's schema. Nothing else is packed, and nothing else is read."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from features.errors import BadInput
 
@@ -16,8 +25,40 @@ MODEL_FILE = r"^model/[a-z][a-z0-9_]*\.(json|txt)$"  # native booster text and J
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Short = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{16})?$")]
-Word = Annotated[str, StringConstraints(max_length=200)]
-Line = Annotated[str, StringConstraints(max_length=2000)]
+# Control characters steer a terminal: no word of a bundle holds any.
+_PRINTED = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Word = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTED)]
+Line = Annotated[str, StringConstraints(max_length=2000, pattern=_PRINTED)]
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")
+]  # as settings name studies, outcomes, learners
+DEEPEST, LONGEST, MOST_HORIZONS = 20, 20_000, 100  # of settings: nesting, characters of a text, horizons
+MOST_ROWS = 50_000
+
+
+def _plain_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose texts can be printed; raises ValueError on control characters, depth and length without end."""
+    left: list[tuple[Any, int]] = [(values, 0)]
+    while left:
+        value, depth = left.pop()
+        if depth > DEEPEST:
+            raise ValueError("nested too deeply")
+        if isinstance(value, str) and (len(value) > LONGEST or _STEERING.search(value)):
+            raise ValueError("a text that cannot be printed")
+        if isinstance(value, dict):
+            left += [(inner, depth + 1) for pair in value.items() for inner in pair]
+        elif isinstance(value, list | tuple):
+            left += [(inner, depth + 1) for inner in value]
+    estimand = values.get("estimand", {})
+    if not isinstance(estimand, dict) or not all(isinstance(text, str) for text in estimand.values()):
+        raise ValueError("an estimand that is not texts by name")
+    return values
+
+
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+)  # not tab and new line, which settings may hold
+Stated = Annotated[dict[Word, Any], AfterValidator(_plain_settings)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -66,10 +107,10 @@ class Definition(Content):
     """
 
     time: Literal["date", "days", "order"]
-    prediction_times: dict[Word, Any]
-    outcome: dict[Word, Any]
-    horizons: tuple[float, ...]
-    feature_sets: dict[Word, dict[Word, Any]]
+    prediction_times: Stated
+    outcome: Stated
+    horizons: Annotated[tuple[float, ...], Field(max_length=MOST_HORIZONS)]
+    feature_sets: dict[Word, Stated]
     reference_files: dict[Word, Sha256]
     variables: dict[Word, VariableDefinition]
     columns: tuple[Column, ...]
@@ -129,21 +170,29 @@ class Summary(Content):
 class Reference(Content):
     """Aggregates to compare another site with."""
 
-    predictions: int | None
-    patients: int | None
-    base_rates: tuple[BaseRate, ...]
-    summaries: tuple[Summary, ...]
-    figures: Annotated[tuple[Figure, ...], Field(max_length=50_000)]
-    curves: Annotated[tuple[CurvePoint, ...], Field(max_length=50_000)]
+    predictions: Annotated[int, Field(ge=0)] | None
+    patients: Annotated[int, Field(ge=0)] | None
+    base_rates: Annotated[tuple[BaseRate, ...], Field(max_length=MOST_ROWS)]
+    summaries: Annotated[tuple[Summary, ...], Field(max_length=MOST_ROWS)]
+    figures: Annotated[tuple[Figure, ...], Field(max_length=MOST_ROWS)]
+    curves: Annotated[tuple[CurvePoint, ...], Field(max_length=MOST_ROWS)]
+
+    @field_validator("base_rates", "summaries")
+    @classmethod
+    def _told_once(cls, rows: tuple[Any, ...]) -> tuple[Any, ...]:
+        keys = [row.column if isinstance(row, Summary) else (row.cause, row.horizon) for row in rows]
+        if len(set(keys)) != len(keys):
+            raise ValueError("told twice")
+        return rows
 
 
 class Choices(Content):
     """The hashes of every choice behind the model, as the register of openings holds them, and of data and history."""
 
     sections: dict[Word, Short]
-    data: str
-    lock: str
-    commit: str
+    data: Line
+    lock: Line
+    commit: Line
 
 
 class OpeningsOf(Content):
@@ -160,11 +209,11 @@ class Manifest(Content):
     format: Literal["psystrata bundle"]
     version: int
     psystrata: Word
-    study: Word
-    outcome: Word
-    learner: Word
-    kind: Word
-    scheme: Word
+    study: Name
+    outcome: Name
+    learner: Name
+    kind: Name
+    scheme: Name
     left_out: Word | None
     model: Sha256
     choices: Choices

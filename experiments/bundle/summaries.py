@@ -1,6 +1,7 @@
 """How columns are distributed, told so that no patient can be, and how far another site's differ."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import dataframely as dy
 import numpy as np
@@ -151,6 +152,8 @@ def _rows(
     mean = ratio = None
     if before.spread and before.mean is not None and now.mean is not None and now.spread is not None:
         mean, ratio = (now.mean - before.mean) / before.spread, now.spread / before.spread
+        if not (isfinite(mean) and isfinite(ratio)):  # a spread next to nothing
+            mean = ratio = None
     share = None if before.missing is None or now.missing is None else now.missing - before.missing
     note = None if mean is not None else (SUPPRESSED if None in (before.mean, now.mean) else "no spread")
     return [

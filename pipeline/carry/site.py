@@ -1,8 +1,7 @@
 """A bundle at another site: build its columns and outcome there, predict, and evaluate under the site's disclosure."""
 
 import contextlib
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from experiments.results import Comparisons, Curves, Metrics, Predictions, Split
 from experiments.validation.cell import CellData
 from features.schema import ColumnDescriptions, Outcomes, Rows
 from models.contract import Learner
-from models.fixed_horizon import STATE_FILE
+from models.errors import BadTarget
+from models.fixed_horizon import read_state
 from models.registry import LEARNERS
 from models.storage import load_learner
 from pipeline.commands.use import parameters_text
@@ -108,7 +108,8 @@ def carried(study: Study, bundle: Bundle, outcome: str, *, source: Path, scratch
     Raises:
         BadInput: columns that are not as the bundle defines them, each by name.
     """
-    learner = load_learner(bundle.parts)
+    with _unusable_named():
+        learner = load_learner(bundle.parts)
     write_text(parameters_text(study), scratch / "params.yaml")
     files = source.resolve()
     with contextlib.chdir(scratch):  # stages read params.yaml where they run; the site's own stays as it is
@@ -166,7 +167,10 @@ def _predict(bundle: Bundle, learner: Learner, data: CellData, absent: Sequence[
     )
     write_table(rows, Path("splits/splits.parquet"), Splits)
     horizons = data.target.horizons
-    risk = learner.predict_risk(data.X, horizons)
+    with _unusable_named():
+        risk = learner.predict_risk(data.X, horizons)
+        if not (np.isfinite(risk).all() and (risk >= 0).all() and (risk <= 1).all()):
+            raise ValueError("risks outside 0 to 1")
     risks = {bundle.manifest.learner: risk}
     null = null_risks(bundle, horizons)
     if null is not None and NULL not in risks:
@@ -175,6 +179,19 @@ def _predict(bundle: Bundle, learner: Learner, data: CellData, absent: Sequence[
         write_table(
             _predictions(rows, values, horizons), Path("train") / name / "predictions.parquet", Predictions
         )
+
+
+@contextlib.contextmanager
+def _unusable_named() -> Iterator[None]:
+    """Say in one sentence that a bundle's model cannot be run: its files come from elsewhere and may hold anything."""
+    try:
+        yield
+    except (BadInput, BadTarget, MemoryError, OSError):
+        raise
+    except Exception as problem:
+        raise BadInput(
+            "The model in the bundle cannot be run: its files are not as psystrata freeze writes them. Ask its sender."
+        ) from problem
 
 
 def null_risks(bundle: Bundle, horizons: Sequence[float]) -> NDArray[np.float64] | None:
@@ -220,12 +237,14 @@ def _result(study: Study, bundle: Bundle, data: CellData, absent: tuple[str, ...
 
 
 def _can_miss(bundle: Bundle, present: Collection[str]) -> frozenset[str]:
-    return missable(
-        json.loads(bundle.parts[STATE_FILE]),
-        bundle.definition.columns,
-        present,
-        by_modality=LEARNERS[bundle.manifest.kind].uses_modalities,
-    )
+    state = read_state(bundle.parts, bundle.manifest.kind)
+    with _unusable_named():
+        return missable(
+            state,
+            bundle.definition.columns,
+            present,
+            by_modality=LEARNERS[bundle.manifest.kind].uses_modalities,
+        )
 
 
 def _at_horizons(outcome: dict[str, Any], horizons: Sequence[float]) -> dict[str, Any]:

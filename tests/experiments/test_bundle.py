@@ -1,18 +1,22 @@
 """Bundles: the same bytes each time, nothing changed, missing or added, and nothing of a patient inside."""
 
+import hashlib
 import io
 import json
 import stat
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from experiments.bundle import packing
-from experiments.bundle.contents import MANIFEST, canonical_json
+from experiments.bundle.contents import MANIFEST, Summary, canonical_json
 from experiments.bundle.packing import open_bundle, read_files, seal, zipped
 from experiments.bundle.scan import disclosures
+from experiments.bundle.summaries import drift_of
 from features.errors import BadInput
 from tests.experiments.small_bundle import HEAD, small_bundle
 
@@ -207,3 +211,76 @@ def test_what_is_no_disclosure_passes_and_what_is_no_text_does_not() -> None:
     assert disclosures({"a": b"\xff\xfe"}, ()) == [
         "a is not text, so it cannot be read for what must not leave."
     ]
+
+
+def resealed(
+    name: str, change: Callable[[Any], None], head: dict[str, Any] | None = None
+) -> dict[str, bytes]:
+    """Return the bundle as somebody would send it who changed a file and wrote a manifest to it."""
+    files = {key: content for key, content in small_bundle().items() if key != MANIFEST}
+    if name:
+        content = json.loads(files[name])
+        change(content)
+        files[name] = json.dumps(content).encode()
+    values = {**json.loads(small_bundle()[MANIFEST]), **(head or {})}
+    values["files"] = {key: hashlib.sha256(content).hexdigest() for key, content in files.items()}
+    del values["seal"]
+    values["seal"] = hashlib.sha256(canonical_json(values)).hexdigest()
+    return {**files, MANIFEST: canonical_json(values)}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("study", "../../elsewhere"), ("learner", "/tmp/x"), ("learner", ""), ("learner", "<script>"),
+        ("outcome", "a b"), ("kind", "\x1b[2J"), ("left_out", "DE\x1b]0;title\x07"), ("psystrata", "1\n2"),
+    ],
+)  # fmt: skip
+def test_a_manifest_names_things_as_settings_do_and_steers_no_terminal(key: str, value: str) -> None:
+    with pytest.raises(BadInput, match=f"manifest.json of the bundle cannot be used: {key}"):
+        open_bundle(resealed("", lambda content: None, {key: value}), "bundle")
+
+
+@pytest.mark.parametrize(
+    "estimand", [[1, 2], None, {"eligible": 3}, {"eligible": "\x1b[2J"}, {"\x9b1m": "x"}, {"eligible": "x" * 30_000}]
+)  # fmt: skip
+def test_an_estimand_is_printable_texts_by_name(estimand: Any) -> None:
+    spoilt = resealed("definition.json", lambda content: content["outcome"].update(estimand=estimand))
+    with pytest.raises(BadInput, match=r"definition\.json of the bundle cannot be used: outcome"):
+        open_bundle(spoilt, "bundle")
+
+
+def test_settings_nested_without_end_and_horizons_without_number_are_refused() -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    for key, value in (
+        ("feature_sets", {"blood": {"x": deep}}),
+        ("horizons", [float(day) for day in range(1, 500)]),
+    ):
+        spoilt = resealed("definition.json", partial(dict.update, **{key: value}))
+        with pytest.raises(BadInput, match=r"definition\.json of the bundle cannot be used"):
+            open_bundle(spoilt, "bundle")
+    assert open_bundle(resealed("", lambda content: None), "bundle").manifest.study == "mine"
+
+
+@pytest.mark.parametrize(
+    ("key", "row"),
+    [
+        ("summaries", {"column": "a", "mean": None, "spread": None, "missing": None, "shares": None}),
+        ("base_rates", {"cause": 1, "horizon": 365.0, "risk": 0.2}),
+    ],
+)
+def test_nothing_of_the_reference_is_told_twice(key: str, row: dict[str, Any]) -> None:
+    once, twice = (partial(dict.update, **{key: [row] * times}) for times in (1, 2))
+    assert open_bundle(resealed("reference.json", once), "bundle")
+    with pytest.raises(BadInput, match=r"reference\.json of the bundle cannot be used"):
+        open_bundle(resealed("reference.json", twice), "bundle")
+
+
+def test_a_spread_next_to_nothing_gives_no_difference_instead_of_an_infinite_one() -> None:
+    def summary(mean: float, spread: float) -> Summary:
+        return Summary(column="a", mean=mean, spread=spread, missing=0.0, shares=None)
+
+    drift = drift_of([summary(0.0, 5e-324)], [summary(1.0, 2.0)])
+    assert drift["difference"].to_list() == [None, None, 0.0]

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.bundle.packing import open_bundle, read_files
+from experiments.bundle.packing import open_bundle, read_files, seal
 from features.errors import BadInput
 from models.storage import load_learner
 from pipeline.__main__ import REFUSED, main
@@ -341,3 +341,37 @@ def psystrata(place: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"learner.json": b"[" * 200_000}, "not JSON"),
+        (
+            {"model_0.json": b'{"coefficients": [], "intercept": 0.5}'},
+            "The model in the bundle cannot be run",
+        ),
+    ],
+)
+def test_a_model_that_was_made_to_fail_is_one_sentence_and_no_row_is_left(
+    changed: dict[str, bytes], said: str, places: Places, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = read_files(places.bundles["clinical"])
+    head = json.loads(files.pop("manifest.json"))
+    sealed = seal(
+        {**files, **{f"model/{name}": content for name, content in changed.items()}},
+        {key: value for key, value in head.items() if key not in ("format", "version", "files", "seal")},
+    )
+    for path, content in sealed.items():
+        (tmp_path / "bundle" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "bundle" / path).write_bytes(content)
+    write_study(tmp_path, of_country(small_study("elsewhere", 77, 450), "de"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "elsewhere").symlink_to(places.site / "data" / "elsewhere")
+    with contextlib.chdir(tmp_path):
+        assert main(["validate", "bundle", "elsewhere", "--out", "out"]) == REFUSED
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert len(printed.splitlines()) == 1
+    assert not list((tmp_path / "artifacts").rglob("*.parquet"))
+    assert not (tmp_path / "out").exists()
