@@ -117,37 +117,36 @@ def _new_centre(outcome: str, workspace: Path) -> Section | None:
 def _recalibration_words(scheme: str, found: Any) -> list[str]:
     if not found:
         return []
-    intercept, slope, update = found["intercept"], found["slope"], found["slope_update"]
-    needed = intercept["local_patients"]
-    share = slope["share_failing"]
+    intercept, slope = found["intercept"], found["slope"]
+    needed, share, helps = intercept["local_patients"], slope["share_failing"], slope["helps_from"]
+    close = (
+        "comes close at no number of local patients tried"
+        if needed is None
+        else "needs no local patients"
+        if needed == 0
+        else f"needs {needed} local patients"
+    )
+    fails = "in an unknown share" if share is None else f"in {100 * share:.0f} %"
+    updated = "helps at no number of patients tried" if helps is None else f"helps from {helps} patients on"
     return [
-        f"{scheme}: {intercept['method']} "
-        + (
-            "comes close at no number of local patients tried"
-            if needed is None
-            else f"needs {needed} local patients"
-        )
-        + f" ({intercept['rule']}). "
-        + f"The slope fails in {'an unknown share' if share is None else f'{100 * share:.0f} %'} of {slope['centres']} "
-        "centres (5 % would by chance); updating it too "
-        + (
-            "helps at no number tried."
-            if update["helps_from"] is None
-            else f"helps from {update['helps_from']} patients on."
-        )
+        f"{scheme}: the {intercept['method']} {close} ({intercept['rule']}). The slope fails {fails} of "
+        f"{slope['centres']} centres, where 5 % would by chance; updating it too {updated}."
     ]
 
 
-def _sentences(scheme: str, found: Any) -> list[str]:
-    """Word the leaves of a summary: texts as they stand, numbers with their names."""
-    if not isinstance(found, Mapping):
-        return []
-    parts = [
-        value if isinstance(value, str) else f"{name.replace('_', ' ')}: {number(value)}"
-        for name, value in found.items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-    ]
-    return [f"{scheme}: " + "; ".join(parts) + "."] if parts else []
+def _instability_words(found: Mapping[str, Any]) -> str:
+    switched = "; ".join(f"{100 * value:.0f} % at {level}" for level, value in found["switched"].items())
+    return (
+        f"{found['refits']} refits on bootstrap samples of patients: a patient's risk moves by "
+        f"{number(found['mean_absolute_error'])} on average, and lies on the other side of the threshold in {switched}."
+    )
+
+
+def _permutation_words(found: Mapping[str, Any]) -> str:
+    return (
+        f"Outcomes permuted {found['permutations']} times ({found['what']}): AUROC {number(found['observed'])} against "
+        f"{number(found['null_mean'])} on average without any signal, p {number(found['p'])}."
+    )
 
 
 def _sets(outcome: str, workspace: Path) -> Section | None:
@@ -224,14 +223,8 @@ def _differences(outcome: str, workspace: Path) -> Section | None:
 def _refits(outcome: str, workspace: Path) -> Section | None:
     folder = workspace / "probe" / outcome
     summary = read_json(folder / "summary.json")
-    words = [
-        f"{name}: " + "; ".join(_sentences("", summary[key])).strip(": ")
-        for key, name in (
-            ("instability", "Refits on bootstrap samples"),
-            ("permutation", "Outcomes permuted"),
-        )
-        if summary.get(key)
-    ]
+    told = {"instability": _instability_words, "permutation": _permutation_words}
+    words = [worded(summary[name]) for name, worded in told.items() if summary.get(name)]
     figures = drawn(
         folder / "figures",
         {
