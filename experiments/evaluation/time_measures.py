@@ -131,7 +131,8 @@ def _pairs(
         later = (time > at) | ((time == at) & (cause == 0))
         competed = (time <= at) & (cause > 1)
         own = inverse[cases][:, None]
-        comparable = own * (later * of_levels[cases][:, level] + competed * inverse)
+        others = own if of_levels.shape[1] == 1 else of_levels[cases][:, level]
+        comparable = own * (later * others + competed * inverse)
         higher = risk[cases][:, None]
         yield cases, comparable * ((higher > risk) + 0.5 * (higher == risk)), comparable
 
