@@ -1,19 +1,19 @@
 """Sections of a card that look closer: before fitting, every horizon, openings, and what the lead learner went through."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from experiments.disclosure import smallest_published
-from experiments.results import Ladder, Metrics
+from experiments.results import LADDER_METRICS, Heterogeneity, Ladder, Metrics
 from experiments.signals.signal import Signals
 from pipeline.cards.examined import examined_sections
 from pipeline.cards.flow import Table, attendance_flow, horizon_flow
 from pipeline.cards.section import Section, count, without_empty_columns
 from pipeline.cards.tables import in_brackets
-from pipeline.cards.wording import INTERVALS, METRICS, SCHEMES, horizon_words, number
+from pipeline.cards.wording import METRICS, SCHEMES, SHORT_INTERVALS, horizon_words, number
 from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
@@ -34,6 +34,7 @@ def closer_sections(study: Study, outcome: str, learner: str, workspace: Path) -
     """
     sections: list[Section | None] = [
         _before_fitting(outcome, workspace),
+        _between_centres(study, outcome, learner, workspace),
         _over_time(study, outcome, learner, workspace),
         _attendance(study, outcome, workspace),
         _openings(outcome, learner, workspace),
@@ -61,28 +62,16 @@ def ladder_table(study: Study, outcome: str, learner: str, workspace: Path) -> T
     rows = read_table(workspace / "compare" / outcome / "ladder.parquet", Ladder).filter(
         (pl.col("learner") == learner) & (pl.col("horizon") == main)
     )
-    names = {"auroc": "AUROC", "concordance": "concordance (Uno)"}
-    names |= {"observed_to_expected": "observed to expected", "calibration_slope": "calibration slope"}
-    shown = [name for name in names if rows[name].is_not_null().any()]
+    shown = [name for name in LADDER_METRICS if rows[name].is_not_null().any()]
     return [
         {
             "rung": str(row["rung"]),
             "validation": SCHEMES[row["kind"]] + (f": {row['group']}" if row["group"] else ""),
             **{
-                names[name]: number(row[name]) + in_brackets(row[f"{name}_lower"], row[f"{name}_upper"])
+                METRICS[name]: number(row[name]) + in_brackets(row[f"{name}_lower"], row[f"{name}_upper"])
                 for name in shown
             },
             "intervals are of": _kinds(row, shown),
-            "between centres (tau squared)": _joined(
-                (names[name], number(row[f"{name}_between"]))
-                for name in shown
-                if row[f"{name}_between"] is not None
-            ),
-            "a new centre": _joined(
-                (names[name], in_brackets(row[f"{name}_new_lower"], row[f"{name}_new_upper"]).strip(" ()"))
-                for name in shown
-                if row[f"{name}_new_lower"] is not None
-            ),
             "n": count(row["n"]),
             "patients": count(row["patients"]),
             "events": count(row["events"]),
@@ -93,11 +82,30 @@ def ladder_table(study: Study, outcome: str, learner: str, workspace: Path) -> T
 
 def _kinds(row: Mapping[str, Any], names: Sequence[str]) -> str:
     kinds = dict.fromkeys(row[f"{name}_interval_kind"] for name in names if row[f"{name}_lower"] is not None)
-    return "; ".join(INTERVALS[kind] for kind in kinds if kind) or "no interval"
+    return "; ".join(SHORT_INTERVALS[kind] for kind in kinds if kind) or "no interval"
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> str:
-    return "; ".join(f"{name} {text}" for name, text in pairs)
+def _between_centres(study: Study, outcome: str, learner: str, workspace: Path) -> Section | None:
+    main = study.outcomes[outcome].main_horizon or 0.0
+    table = read_table(workspace / "compare" / outcome / "heterogeneity.parquet", Heterogeneity).filter(
+        (pl.col("learner") == learner) & (pl.col("horizon") == main) & pl.col("between").is_not_null()
+    )
+    rows: Table = [
+        {
+            "scheme": row["scheme"],
+            "figure": METRICS.get(row["metric"], row["metric"]),
+            "variance between centres (tau squared)": number(row["between"])
+            + in_brackets(row["between_lower"], row["between_upper"]),
+            "on the scale": row["scale"],
+            "share of the variance (I squared)": number(row["share"], digits=2),
+            "where a new centre is expected": in_brackets(row["new_lower"], row["new_upper"]).strip(" ()"),
+            "centres and pools": str(row["units"]),
+        }
+        for row in table.iter_rows(named=True)
+    ]
+    return (
+        Section("between", "Between centres", tables=(("How much centres differ", rows),)) if rows else None
+    )
 
 
 def _before_fitting(outcome: str, workspace: Path) -> Section | None:

@@ -31,6 +31,13 @@ INTERVALS = {
     "random_effects": "the mean over centres (random effects, Hartung-Knapp-Sidik-Jonkman)",
     "prediction_interval": "where one new centre is expected (prediction interval)",
 }
+SHORT_INTERVALS = {
+    "none": "no interval",
+    "corrected_resampling": "the procedure, same centres",
+    "patient_bootstrap": "this model, those left out",
+    "random_effects": "the mean of centres",
+    "prediction_interval": "a new centre",
+}
 
 
 def horizon_words(days: float) -> str:

@@ -26,7 +26,7 @@ INTERVAL_OF = {
     "prediction_interval": "a new centre",
 }
 LEGEND = (
-    "Intervals (95 %) are of: new patients of the same centres, models refitted; other patients of that country, this "
+    "Intervals (95 %) are of: new patients of the same centres, models refitted; other patients (of that country, or later), this "
     "model; the mean of centres; a new centre."
 )
 
