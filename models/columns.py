@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+FEWEST_WITH_VALUE = 11  # rows: a value of fewer may be one patient's
+
 
 @dataclass(frozen=True)
 class NumberColumn:
@@ -83,10 +85,18 @@ def fit_numbers(
 
 
 def _middle(values: Floats) -> float:
-    """Return the mean of the middle two (even) or three (odd) values: a median that is no single patient's value."""
+    """Return the mean of the middle two (even) or three (odd) values: a median that is no single patient's value.
+
+    Where these are one value that fewer than 11 rows have, such as the rows of one patient, the next values on both sides
+    are taken in.
+    """
     half = len(values) // 2
     first, last = (half - 1, half) if len(values) % 2 == 0 else (max(half - 1, 0), half + 1)
-    return float(np.partition(values, [first, min(last, len(values) - 1)])[first : last + 1].mean())
+    middle = float(np.partition(values, [first, min(last, len(values) - 1)])[first : last + 1].mean())
+    if not 0 < np.count_nonzero(values == middle) < FEWEST_WITH_VALUE:
+        return middle
+    sides = (values[values < middle].max(initial=-np.inf), values[values > middle].min(initial=np.inf))
+    return float(np.mean([middle, *(side for side in sides if np.isfinite(side))]))
 
 
 def fit_category(column: pl.Series, rarest: int, most_levels: int) -> CategoryColumn | None:

@@ -138,3 +138,15 @@ def test_wide_table_takes_no_time_per_column_squared() -> None:
     started = time.process_time()
     Preprocessor.fit(frame, columns=frame.columns, scale=True).transform(frame)
     assert time.process_time() - started < 2
+
+
+def test_no_fill_is_the_value_of_a_few_rows() -> None:
+    draws = np.random.default_rng(8)
+    for rows in (40, 41):
+        values = np.sort(draws.normal(size=rows))
+        values[rows // 2 - 2 : rows // 2 + 3] = values[rows // 2]  # the rows of one patient
+        fill = Preprocessor.fit(pl.DataFrame({"a": values}), columns=["a"], scale=False).numbers[0].fill
+        assert fill not in values
+        assert values[rows // 2 - 3] < fill < values[rows // 2 + 3]
+    shared = pl.DataFrame({"a": np.repeat([1.0, 2.0, 7.0], 11)})
+    assert Preprocessor.fit(shared, columns=["a"], scale=False).numbers[0].fill == 2.0
