@@ -54,7 +54,7 @@ def build_timed(
         episodes = event_episodes(events, kind)
     rows = index.with_columns(
         first_after(index, episodes, "start").alias("event"),
-        earliest(index, events, [*competing, *(["death"] if kind != "death" else [])]).alias("ended"),
+        earliest(index, events, [*competing, "death"]).alias("ended"),
         earliest(index, events, settings["follow_up_ends"]).alias("left"),
         *[earliest(index, events, [item]).alias(f"competing_{item}") for item in competing],
     ).with_columns(pl.min_horizontal("left", pl.lit(extract_time, dtype=pl.Float64)).alias("left"))

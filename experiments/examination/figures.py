@@ -25,7 +25,9 @@ def sensitivity_figure(table: pl.DataFrame, schemes: Sequence[str]) -> Any:
     """
     own = table.filter((pl.col("metric") == "observed_to_expected") & (pl.col("analysis") != "tipping point"))
     lines = max((own.filter(pl.col("scheme") == scheme).height for scheme in schemes), default=1)
-    figure, panels = _panels(len(schemes), 1.3 + PER_LINE * max(3, lines), width=6.0)
+    # One below the other: the labels are longer than the panels are wide.
+    figure, axes = new_figure(8.0, len(schemes) * (1.3 + PER_LINE * max(3, lines)), rows=max(1, len(schemes)))
+    panels = [axes] if len(schemes) <= 1 else list(np.asarray(axes).ravel())
     for panel, scheme in zip(panels, schemes, strict=True):
         rows = own.filter(pl.col("scheme") == scheme).to_dicts()
         labels = [" ".join(filter(None, [row["analysis"], row["level"], row["group"]])) for row in rows]

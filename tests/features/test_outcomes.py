@@ -85,6 +85,16 @@ def test_death_competes_and_is_never_censoring() -> None:
         built(RELAPSE, (1, 10.5), events=dead, competing=())
 
 
+def test_who_died_by_the_prediction_is_not_at_risk_of_death_either() -> None:
+    death = {"event": "death", "competing": ()}
+    events = [event(8, 20, "death"), event(1, 10, "death")]
+    assert first(RELAPSE, (1, 10.5), events=events, **death) == (
+        "an event that competes lies at or before the prediction time",
+        None,
+        None,
+    )
+
+
 def test_an_event_and_a_death_of_one_day_are_the_event() -> None:
     assert first(RELAPSE, (1, 10.5), events=[event(1, 20, "death"), event(1, 20, "relapse")]) == (
         None,
