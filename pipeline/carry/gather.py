@@ -29,6 +29,7 @@ from experiments.openings import Opening, count_openings
 from experiments.provenance import provenance_of
 from experiments.results import Curves, Metrics, Splits
 from experiments.validation.cell import CellData
+from experiments.validation.temporal import cuts_of, day_name
 from features.schema import ColumnDescriptions, Outcomes, Rows
 from models.registry import LEARNERS
 from models.storage import fingerprint, load_learner, read_parts
@@ -104,7 +105,11 @@ def bundle_files(
         README: readme(study, head, definition).encode(),
     }
     sealed = seal(files, head)
-    told = disclosures(sealed, _identifiers(workspace), dates_in(_declared(study)))
+    folds = read_json(workspace / "splits" / outcome / "folds.json")
+    cuts = {
+        day_name(cut) for cut in cuts_of(folds).values()
+    }  # declared, or the first of a month: nobody's date
+    told = disclosures(sealed, _identifiers(workspace), {*dates_in(_declared(study)), *cuts})
     if told:
         raise BadInput(*[f"{problem} Nothing was written." for problem in told])
     return sealed

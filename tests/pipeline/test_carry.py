@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -375,3 +375,12 @@ def test_a_model_that_was_made_to_fail_is_one_sentence_and_no_row_is_left(
     assert len(printed.splitlines()) == 1
     assert not list((tmp_path / "artifacts").rglob("*.parquet"))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_day_that_a_study_was_cut_at_is_no_patients_date(places: Places) -> None:
+    bundle = opened(places.bundles["clinical"])
+    figure = bundle.reference.figures[0]
+    groups = ("2020-05-01", "2020-05-17", "DE", "01/05/2020", None)
+    figures = tuple(figure.model_copy(update={"group": group}) for group in groups)
+    reference = bundle.reference.model_copy(update={"figures": figures})
+    assert validate.cut_days(replace(bundle, reference=reference)) == {"2020-05-01"}
