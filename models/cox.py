@@ -114,6 +114,8 @@ class _Problem:
     def objective(self, scores: Floats, coefficients: Floats) -> float:
         top = scores.max(initial=0.0)
         sums = self.sets.at_risk(np.exp(scores - top))
+        if not (sums > 0).all():  # a step so long that whole risk sets vanish beside one row
+            return np.inf
         loss = (np.log(sums) + top).sum() - scores[self.sets.happened].sum()
         penalties = self.lasso * np.abs(coefficients).sum() + self.ridge / 2 * coefficients @ coefficients
         return float(loss / self.rows + penalties)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from models.cox import fit_cox
+from models.cox import _Problem, fit_cox
 from models.errors import BadTarget
 from models.incidence import FEWEST_EVENTS, cumulative_incidence, interval_edges, summed_jumps
 from models.light_gbm_hazard import LightGbmHazard
@@ -169,3 +169,11 @@ def test_an_event_on_the_index_day_belongs_to_the_first_interval() -> None:
     assert summed_jumps(time, np.ones(45), edges).tolist() == [15, 15, 15]
     target = Target.from_times(time, cause, [40.0])
     assert person_periods(time, target.cause, edges).interval.max() == 2
+
+
+def test_a_step_so_long_that_a_risk_set_vanishes_is_no_improvement() -> None:
+    sets = RiskSets.of(np.array([1.0, 2.0, 3.0]), np.array([True, True, True]))
+    problem = _Problem(sets, np.eye(3), lasso=0.0, ridge=0.0, rows=3)
+    # The last to have the event stands alone at the end: beside the first one's score its hazard is 0 in floating point.
+    assert problem.objective(np.array([900.0, 0.0, -900.0]), np.zeros(3)) == np.inf
+    assert np.isfinite(problem.objective(np.array([9.0, 0.0, -9.0]), np.zeros(3)))
