@@ -13,6 +13,7 @@ from pipeline.intake.ledger import ROW, Ledger
 from pipeline.settings.cohort import Dialect
 
 LONGEST_LINE = 10_000_000  # characters
+LONGEST_QUOTED = 131_072  # characters; what the csv module takes unless another package raised its limit
 MOST_COLUMNS = 20_000
 LONGEST_CELL = 10_000
 _MAGIC = {
@@ -153,7 +154,7 @@ def _header(record: str, dialect: Dialect) -> list[str]:
         )
     if "\n" in record:
         raise Unusable("a quote in the header is not closed", "Close or remove it", row=1)
-    if len(record) > csv.field_size_limit() and dialect.quote in record:
+    if len(record) > LONGEST_QUOTED and dialect.quote in record:
         raise Unusable("a header of more than 131,072 characters", "Shorten the column names", row=1)
     names = [name.strip().strip("\u00a0") for name in _split(record, dialect)]
     if len(names) > MOST_COLUMNS:
@@ -182,8 +183,10 @@ def _columns(records: list[str], rows: list[int], header: list[str], dialect: Di
     quoted = [place for place, record in enumerate(records) if dialect.quote in record]
     _check_quotes(records, rows, quoted, dialect)
     for place in quoted:  # the csv module gives up on larger cells
-        if len(records[place]) > csv.field_size_limit():
-            raise Unusable("a row of more than 131,072 characters", "Leave free text out", row=rows[place])
+        if len(records[place]) > LONGEST_QUOTED:
+            raise Unusable(
+                f"a row of more than {LONGEST_QUOTED:,} characters", "Leave free text out", row=rows[place]
+            )
     quoted_places = set(quoted)
     widths = [
         len(_split(record, dialect)) - 1 if place in quoted_places else record.count(dialect.delimiter)

@@ -33,6 +33,8 @@ def place(tmp_path: Any, monkeypatch: Any) -> Any:
     values = parameters(load_study(ROOT / "experiments" / "studies" / "demo"))
     values["feature_sets"] = {"clinical": {"demographics": ["age"]}, "inflammatory": {}}
     values["stratification"] = None
+    for outcome in values["outcomes"].values():
+        outcome["treatments"] = []  # the two patients have no prescriptions
     for learner in values["learners"].values():
         learner["feature_sets"] = None
     (tmp_path / "params.yaml").write_text(json.dumps(values, default=str), encoding="utf-8")
@@ -123,6 +125,9 @@ def test_days_behind_are_refused_where_only_an_order_is_known(place: Any) -> Non
     )
     values["cohort"]["time"] = "order"
     values["feature_sets"]["inflammatory"] = {"look_behind_days": 30}
+    del values["validation"]["later"]  # who came later needs dates
+    for cell in values["cells"].values():
+        cell["schemes"].remove("later")
     (place / "params.yaml").write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(BadInput, match=r"inflammatory\.look_behind_days: the study declares an order"):
         build_set("inflammatory")
