@@ -5,7 +5,9 @@ from collections.abc import Mapping
 
 from models.base_rate import BaseRate
 from models.clinical import Clinical
-from models.clustering import ClustererKind
+from models.clustering.contract import ClustererKind
+from models.clustering.gaussian_mixture import GaussianMixtureClusterer
+from models.clustering.representation import prepare
 from models.contract import Learner, LearnerKind
 from models.cox_learners import DEFAULTS as COX_DEFAULTS
 from models.cox_learners import ClinicalCox, Cox, cox_space
@@ -13,7 +15,6 @@ from models.elastic_net import DEFAULTS as ELASTIC_NET_DEFAULTS
 from models.elastic_net import ElasticNet, elastic_net_space
 from models.errors import BadTarget
 from models.fixed_horizon import STATE_FILE
-from models.gaussian_mixture import GaussianMixtureClusterer
 from models.light_gbm import DEFAULTS as LIGHT_GBM_DEFAULTS
 from models.light_gbm import LightGbm, light_gbm_space
 from models.light_gbm_hazard import DEFAULTS as LIGHT_GBM_HAZARD_DEFAULTS
@@ -123,7 +124,9 @@ def load_registered(parts: Mapping[str, bytes]) -> Learner:
 CLUSTERERS: dict[str, ClustererKind] = {
     "gaussian_mixture": ClustererKind(
         build=GaussianMixtureClusterer,
+        prepare=prepare,
         load=GaussianMixtureClusterer.from_parts,
         description="Gaussian mixture on imputed, winsorised and scaled columns, reduced to principal components.",
+        likelihood=True,
     ),
 }

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from models.errors import BadTarget
-from models.gaussian_mixture import GaussianMixtureClusterer
+from models.clustering.gaussian_mixture import GaussianMixtureClusterer
 from models.registry import CLUSTERERS
 
 

@@ -10,17 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.columns import is_category
+from models.clustering.contract import ClusterOptions
+from models.clustering.representation import Prepared, Representation, prepare
 from models.errors import BadTarget
 from models.fixed_horizon import STATE_FILE, VERSION, read_state
-from models.preprocessing import Preprocessor
 
 Floats = NDArray[np.float64]
 
 KIND = "gaussian_mixture"
-FEWEST_VALUES = 10  # a column with fewer distinct values is no density: a component could sit on one value
-WIDEST = 3.0  # scaled values are winsorised there, so that no component is made of a few outlying patients
-MOST_COLUMNS = 10  # above it, principal components: a full covariance of more is not estimable in a cohort
 STARTS = 3
 SMALLEST_VARIANCE = 1e-3  # of a unit-variance column, added to every covariance
 
@@ -71,27 +68,23 @@ class GaussianMixtureClusterer:
     starts; the smaller BIC is kept.
     """
 
-    def __init__(self, k: int, seed: int) -> None:
+    def __init__(self, k: int, seed: int, options: ClusterOptions | None = None) -> None:
         if k < 1:
             raise BadTarget(f"The number of strata must be 1 or more; got {k}.")
         self._k, self._seed = int(k), int(seed)
-        self._preprocessor: Preprocessor | None = None
-        self._axes: Floats = np.empty((0, 0))
+        self._options = options or ClusterOptions()
+        self._representation: Representation | None = None
         self._mixture: Mixture | None = None
 
-    def fit(self, X: pl.DataFrame) -> Self:
+    def fit(self, X: pl.DataFrame, prepared: Prepared | None = None) -> Self:
         """Fit on X, shape (rows, columns); raises BadTarget with too few rows or no numeric column."""
-        names = [name for name in X.columns if _is_density(X[name])]
-        if not names or 10 * self._k > X.height:
+        made = prepared or prepare(X, self._options)
+        if 10 * self._k > X.height:
             raise BadTarget(
-                f"A Gaussian mixture of {self._k} strata needs numeric columns with {FEWEST_VALUES} or more distinct values "
-                f"and {10 * self._k} rows; got {len(names)} columns and {X.height} rows. Name other feature sets or "
-                "fewer strata under stratification."
+                f"A Gaussian mixture of {self._k} strata needs {10 * self._k} rows; got {X.height}. Look for fewer strata."
             )
-        self._preprocessor = Preprocessor.fit(X, columns=names, scale=True, markers=False)
-        points = self._scaled(X)
-        self._axes = _principal_axes(points)
-        self._mixture = _fit_mixture(points @ self._axes, self._k, self._seed)
+        self._representation = made.representation
+        self._mixture = _fit_mixture(made.points, self._k, self._seed)
         return self
 
     def predict_probability(self, X: pl.DataFrame) -> Floats:
@@ -106,7 +99,7 @@ class GaussianMixtureClusterer:
     @property
     def columns(self) -> tuple[str, ...]:
         """The numeric columns used, sorted by name."""
-        return () if self._preprocessor is None else self._preprocessor.columns
+        return () if self._representation is None else self._representation.columns
 
     def to_parts(self) -> dict[str, bytes]:
         """Return the fitted state as one JSON file."""
@@ -116,8 +109,7 @@ class GaussianMixtureClusterer:
             "version": VERSION,
             "k": self._k,
             "seed": self._seed,
-            "preprocessing": None if self._preprocessor is None else self._preprocessor.to_state(),
-            "axes": self._axes.tolist(),
+            "representation": None if self._representation is None else self._representation.to_state(),
             "covariance": mixture.covariance,
             "weights": mixture.weights.tolist(),
             "means": mixture.means.tolist(),
@@ -131,13 +123,12 @@ class GaussianMixtureClusterer:
         state = read_state(parts, KIND)
         try:
             made = cls(state["k"], state["seed"])
-            made._preprocessor = Preprocessor.from_state(state["preprocessing"])
-            made._axes = np.asarray(state["axes"], dtype=np.float64)
+            made._representation = Representation.from_state(state["representation"])
             arrays = {
                 name: np.asarray(state[name], dtype=np.float64) for name in ("weights", "means", "factors")
             }
             made._mixture = Mixture(covariance=str(state["covariance"]), **arrays)
-            d = made._axes.shape[1]
+            d = made._representation.axes.shape[1]
         except (KeyError, TypeError, ValueError, IndexError) as problem:
             raise BadTarget("The stored Gaussian mixture is damaged; fit it again.") from problem
         shapes = {"weights": (made._k,), "means": (made._k, d), "factors": (made._k, d, d)}
@@ -152,30 +143,9 @@ class GaussianMixtureClusterer:
 
     def _points(self, X: pl.DataFrame) -> Floats:
         self._fitted()
-        return self._scaled(X) @ self._axes
-
-    def _scaled(self, X: pl.DataFrame) -> Floats:
-        if self._preprocessor is None:
+        if self._representation is None:
             raise BadTarget("The Gaussian mixture has not been fitted yet; call fit first.")
-        return np.clip(self._preprocessor.transform(X), -WIDEST, WIDEST)
-
-
-def _is_density(column: pl.Series) -> bool:
-    return not is_category(column.dtype) and column.drop_nulls().n_unique() >= FEWEST_VALUES
-
-
-def _principal_axes(points: Floats) -> Floats:
-    """Return the directions to project on, shape (columns, kept); the identity for few columns."""
-    d = points.shape[1]
-    if d <= MOST_COLUMNS:
-        return np.eye(d)
-    variances, directions = np.linalg.eigh(np.cov(points, rowvar=False))
-    variances, directions = variances[::-1], directions[:, ::-1]
-    enough = int(np.searchsorted(np.cumsum(variances) / variances.sum(), 0.8)) + 1
-    kept = directions[:, : min(max(enough, 2), MOST_COLUMNS)]
-    # The sign of an eigenvector is arbitrary: its largest entry is made positive.
-    largest = kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])]
-    return np.asarray(kept * np.sign(largest), dtype=np.float64)
+        return self._representation.transform(X)
 
 
 def _fit_mixture(points: Floats, k: int, seed: int) -> Mixture:

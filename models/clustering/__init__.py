@@ -1,0 +1,1 @@
+"""Clusterers: divisions of patients into a given number of strata."""

@@ -1,0 +1,107 @@
+"""How strata of patients are looked for: a chain of tests with its thresholds, declared before any result is seen."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from pipeline.settings.base import Name, Settings
+
+Test = Literal["null", "number", "stability", "replication", "value"]
+
+
+class NullTest(Settings):
+    """Test 1: one group, drawn as copula and as continuum, goes through the whole procedure."""
+
+    draws: int = Field(default=99, ge=19, le=9999)  # of each null; p = (b + 1) / (draws + 1)
+    level: float = Field(default=0.05, gt=0, lt=0.5)  # both p-values must be this or less
+
+
+class NumberTest(Settings):
+    """Test 2: the number of strata, from one up."""
+
+    prediction_strength: float = Field(default=0.8, gt=0, le=1)  # Tibshirani and Walther 2005
+    splits: int = Field(default=10, ge=2, le=200)  # of the patients into halves
+    resamples: int = Field(default=50, ge=10, le=2000)  # of consensus clustering
+    level: float = Field(default=0.05, gt=0, lt=0.5)  # of consensus against the null
+
+
+class StabilityTest(Settings):
+    """Test 3: every stratum is found again in bootstrap samples of the patients within centres."""
+
+    bootstraps: int = Field(default=50, ge=10, le=5000)
+    jaccard: float = Field(default=0.75, gt=0, le=1)  # Hennig 2007: mean Jaccard of a stable cluster
+
+
+class ReplicationTest(Settings):
+    """Test 4: found in one country and again in the other, in both directions."""
+
+    between: Literal["country", "centre"] = "country"
+    agreement: float = Field(default=0.6, gt=0, le=1)  # adjusted Rand index of carried over and found anew
+    centroid_correlation: float = Field(default=0.8, gt=0, le=1)  # of matched strata
+    fewest: int = Field(default=100, ge=40)  # patients of a country, or it takes no part
+
+
+class ValueTest(Settings):
+    """Test 5: strata tell something that spline-coded continuous scores of the same variables do not."""
+
+    outcomes: tuple[Name, ...] | None = None  # null: all outcomes of the same index rule
+    held_out: tuple[str, ...] = ()  # columns, by name or pattern, that did not make the strata
+    covariates: tuple[str, ...] = ()  # columns of age, sex and severity
+    knots: int = Field(default=4, ge=3, le=7)  # of restricted cubic splines
+    level: float = Field(default=0.05, gt=0, lt=0.5)  # after Holm over outcomes and held-out columns
+
+
+class Panel(Settings):
+    """The smallest panel of columns that assigns patients with a declared accuracy."""
+
+    accuracy: float = Field(default=0.8, gt=0.5, lt=1)  # balanced, under cross-validation
+    most: int = Field(default=8, ge=1, le=50)
+    folds: int = Field(default=5, ge=2, le=20)
+
+
+class Course(Settings):
+    """Strata of change: each patient's course of repeated scores or markers over visits."""
+
+    variables: tuple[str, ...] = Field(min_length=1)  # of the measurements
+    method: Literal["random_effects", "growth_mixture"] = "random_effects"
+    degree: int = Field(default=1, ge=1, le=3)  # of the polynomial in years since baseline
+    logarithm: tuple[str, ...] = ()  # variables taken as logarithms
+    years: PositiveFloat = 5.0  # follow-up that is looked at
+    fewest_visits: int = Field(default=2, ge=1, le=20)  # of a patient, with a value of some variable
+    dropout: bool = True  # growth_mixture: strata may differ in how long they stay
+
+
+class Stratification(Settings):
+    """One search for strata; its key names it."""
+
+    title: str | None = None
+    index: Name
+    feature_sets: tuple[Name, ...] = ()
+    columns: tuple[str, ...] | None = None  # of those sets, by name or pattern; null: all
+    course: Course | None = None  # instead of feature sets: change over visits
+    clusterer: Name = "gaussian_mixture"
+    parameters: dict[str, Any] = {}  # the clusterer's own
+    weights: dict[Name, Annotated[float, Field(gt=0, le=1000)]] = {}  # of a feature set as a whole
+    adjustment: Name | None = None  # one of the study's adjustments, fitted anew in every resample
+    most_strata: int = Field(default=6, ge=2, le=12)
+    smallest_share: float = Field(default=0.05, gt=0, le=0.5)  # of the patients in a stratum
+    null: NullTest = NullTest()
+    number: NumberTest = NumberTest()
+    stability: StabilityTest = StabilityTest()
+    replication: ReplicationTest = ReplicationTest()
+    value: ValueTest = ValueTest()
+    required: tuple[Test, ...] = ("null", "number", "stability", "replication")
+    panel: Panel = Panel()
+    compare_with: tuple[
+        str, ...
+    ] = ()  # columns, such as a diagnosis, that strata are compared with and never made of
+
+    @model_validator(mode="after")
+    def _features_or_course(self) -> Self:
+        if bool(self.feature_sets) == (self.course is not None):
+            raise ValueError("give either feature_sets (who patients are) or course (how they change)")
+        if self.columns is not None and self.course is not None:
+            raise ValueError("columns are of feature sets; a course names its variables")
+        if not {"null", "number"} <= set(self.required):
+            raise ValueError("required must hold null and number: without them every search finds strata")
+        return self
