@@ -127,7 +127,7 @@ class StrataModel:
 
     def assign(self, X: pl.DataFrame) -> NDArray[np.int64]:
         """Return each patient's most probable stratum, shape (patients,), counted from 0."""
-        return self.predict_probability(X).argmax(axis=1)
+        return np.asarray(self.predict_probability(X).argmax(axis=1), dtype=np.int64)
 
     def points(self, X: pl.DataFrame) -> Floats:
         """Return patients' coordinates, shape (patients, dimensions)."""
