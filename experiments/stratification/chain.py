@@ -1,0 +1,258 @@
+"""The whole search for strata: tests 1 to 4 of the chain, then the frozen model of what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.compute import Compute
+from experiments.seeds import seed_for
+from experiments.stratification.assignment import assign_patients
+from experiments.stratification.dimensions import dimensions, loadings
+from experiments.stratification.null_test import null_test, run_draws
+from experiments.stratification.number import number_of_strata
+from experiments.stratification.replication import replication_test
+from experiments.stratification.schemas import Replication, Stability, Tests
+from experiments.stratification.source import Source
+from experiments.stratification.stability import stability_test
+from experiments.stratification.verdict import TestResult, Verdict, verdict
+from features.errors import BadInput
+from models.strata_model import Recipe, StrataModel
+
+Integers = NDArray[np.int64]
+
+FEWEST = 40  # patients without whom nothing is looked for
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Thresholds of the chain, declared beforehand.
+
+    Attributes:
+        most_strata: largest number tried.
+        smallest_share: of the patients in a stratum.
+        draws: of each null.
+        null_level: both p-values of the null test must be this or less.
+        prediction_strength: smallest of a number of strata.
+        splits: of the patients into halves.
+        resamples: of consensus clustering.
+        number_level: of consensus against the null.
+        bootstraps: of the stability.
+        jaccard: smallest mean of a stable stratum.
+        between: "country" or "centre": what strata must replicate between.
+        agreement: smallest adjusted Rand index of the replication.
+        centroid_correlation: smallest of the replication.
+        fewest: patients of a country that takes part in the replication.
+        required: tests that a claim needs.
+        stop_when_decided: end the null's draws as soon as they cannot be passed any more, and the chain where a required test
+            failed; figures then stand on fewer draws. For studies of validity.
+    """
+
+    most_strata: int = 6
+    smallest_share: float = 0.05
+    draws: int = 99
+    null_level: float = 0.05
+    prediction_strength: float = 0.8
+    splits: int = 10
+    resamples: int = 50
+    number_level: float = 0.05
+    bootstraps: int = 50
+    jaccard: float = 0.75
+    between: str = "country"
+    agreement: float = 0.6
+    centroid_correlation: float = 0.8
+    fewest: int = 100
+    required: tuple[str, ...] = ("null", "number", "stability", "replication")
+    stop_when_decided: bool = False
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was found.
+
+    Attributes:
+        verdict: of the tests that were run; test 5 is judged later.
+        model: frozen, of verdict.k strata; of one stratum where there are none.
+        strata, memberships, dimensions, loadings, selection, tests, draws, stability, replication: frames as in `schemas`.
+    """
+
+    verdict: Verdict
+    model: StrataModel
+    strata: pl.DataFrame
+    memberships: pl.DataFrame
+    dimensions: pl.DataFrame
+    loadings: pl.DataFrame
+    selection: pl.DataFrame
+    tests: pl.DataFrame
+    draws: pl.DataFrame
+    stability: pl.DataFrame
+    replication: pl.DataFrame
+
+
+def search(
+    rows: pl.DataFrame,
+    source: Source,
+    recipe: Recipe,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    compute: Compute,
+    journal: Path | None = None,
+) -> Searched:
+    """Look for strata and say whether there are any; "no clusters: a continuum" is a valid answer.
+
+    Args:
+        rows: prediction_id, centre and country, one row per patient.
+        source: the patients' columns, in the same order, and draws of one group that resemble them.
+        recipe: what is done to them; the same in every resample and draw.
+        settings: thresholds.
+        seed: study's seed.
+        compute: where the work runs.
+        journal: folder in which finished draws and resamples are kept, so that an interrupted search goes on; None: nowhere.
+
+    Raises:
+        BadInput: too few patients.
+    """
+    X = source.X
+    if X.height < FEWEST:
+        raise BadInput(
+            f"There are {X.height} patients to stratify; fewer than {FEWEST} are not looked at. Check the index rule, and the "
+            "fewest visits of a course, under stratifications in the study file."
+        )
+    draws = run_draws(
+        source,
+        recipe,
+        most_strata=settings.most_strata,
+        smallest_share=settings.smallest_share,
+        draws=settings.draws,
+        resamples=settings.resamples,
+        seed=seed,
+        compute=compute,
+        journal=journal,
+    )
+    results = [null_test(draws, level=settings.null_level)]
+    k, selection, number = number_of_strata(
+        X,
+        recipe,
+        draws,
+        prediction_strength=settings.prediction_strength,
+        splits=settings.splits,
+        level=settings.number_level,
+        smallest_share=settings.smallest_share,
+        seed=seed,
+        compute=compute,
+        journal=journal,
+    )
+    results.append(number)
+    stability, replication = Stability.create_empty(), Replication.create_empty()
+    if k > 1:
+        stability, stable = _stability(
+            X, source, recipe, settings, k=k, seed=seed, compute=compute, journal=journal
+        )
+        replication, replicated = _replication(
+            X, rows, recipe, settings, seed=seed, compute=compute, journal=journal
+        )
+        results += [stable, replicated]
+    else:
+        results += [
+            TestResult(name, "not_asked", "There is one group, so nothing is looked for again.")
+            for name in ("stability", "replication")
+        ]
+    found = verdict(k, results, settings.required)
+    model = StrataModel.fit(X, recipe, found.k, model_seed(seed, found.k))
+    strata, memberships = assign_patients(rows, X, model)
+    return Searched(
+        verdict=found,
+        model=model,
+        strata=strata,
+        memberships=memberships,
+        dimensions=dimensions(rows, X, model),
+        loadings=loadings(X, model),
+        selection=selection,
+        tests=tests_table(results),
+        draws=draws,
+        stability=stability,
+        replication=replication,
+    )
+
+
+def model_seed(seed: int, k: int) -> int:
+    """Return the seed of the model of k strata of all patients."""
+    return seed_for(seed, "stratify", "fit", k)
+
+
+def tests_table(results: Sequence[TestResult]) -> pl.DataFrame:
+    """Return schemas.Tests: every figure of every test."""
+    records = [
+        {
+            "test": one.name,
+            "figure": figure.name,
+            "estimate": figure.estimate,
+            "lower": figure.lower,
+            "upper": figure.upper,
+            "threshold": figure.threshold,
+            "passed": figure.passed,
+            "n": figure.n,
+        }
+        for one in results
+        for figure in one.figures
+    ]
+    schema = Tests.to_polars_schema()
+    return Tests.validate(pl.DataFrame(records, schema=schema).sort("test", "figure"), cast=True)
+
+
+def _stability(
+    X: pl.DataFrame,
+    source: Source,
+    recipe: Recipe,
+    settings: SearchSettings,
+    *,
+    k: int,
+    seed: int,
+    compute: Compute,
+    journal: Path | None,
+) -> tuple[pl.DataFrame, TestResult]:
+    labels = StrataModel.fit(X, recipe, k, model_seed(seed, k)).assign(X)
+    return stability_test(
+        X,
+        labels,
+        source.centres,
+        recipe,
+        k=k,
+        bootstraps=settings.bootstraps,
+        threshold=settings.jaccard,
+        seed=seed,
+        compute=compute,
+        journal=journal,
+    )
+
+
+def _replication(
+    X: pl.DataFrame,
+    rows: pl.DataFrame,
+    recipe: Recipe,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    compute: Compute,
+    journal: Path | None,
+) -> tuple[pl.DataFrame, TestResult]:
+    return replication_test(
+        X,
+        rows,
+        recipe,
+        between=settings.between,
+        most_strata=settings.most_strata,
+        prediction_strength=settings.prediction_strength,
+        splits=settings.splits,
+        smallest_share=settings.smallest_share,
+        agreement=settings.agreement,
+        centroid_correlation=settings.centroid_correlation,
+        fewest=settings.fewest,
+        seed=seed,
+        compute=compute,
+        journal=journal,
+    )
