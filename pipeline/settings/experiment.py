@@ -93,18 +93,6 @@ class Tuning(Settings):
     clinical_reference: Name = "clinical"  # the learner that the others are compared with
 
 
-class Stratification(Settings):
-    """How strata of patients are looked for."""
-
-    index: Name
-    feature_sets: tuple[Name, ...] = Field(min_length=1)
-    columns: tuple[str, ...] | None = None
-    clusterer: Name = "gaussian_mixture"
-    most_strata: int = Field(default=6, ge=1, le=20)
-    bootstraps: int = Field(default=50, ge=10)
-    stable_from: float = Field(default=0.75, gt=0, le=1)  # Hennig 2007: mean Jaccard of a stable cluster
-
-
 class Examination(Settings):
     """What stage examine tries out on the lead learner's out-of-fold predictions of each outcome."""
 

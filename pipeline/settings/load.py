@@ -224,11 +224,6 @@ def _learner_problems(study: Study) -> list[str]:
         problem for name, item in study.learners.items() for problem in _monotone_problems(name, item)
     ]
     problems += [problem for cell in study.cells for problem in _target_problems(study, cell)]
-    if study.stratification and study.stratification.clusterer not in CLUSTERERS:
-        problems.append(
-            f"stratification.clusterer: {study.stratification.clusterer!r} is not known; "
-            f"known: {', '.join(sorted(CLUSTERERS))}"
-        )
     return problems
 
 

@@ -1,10 +1,15 @@
 """How strata of patients are looked for: a chain of tests with its thresholds, declared before any result is seen."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from pipeline.settings.base import Name, Settings
+from models.errors import BadTarget
+from models.registry import CLUSTERERS
+from pipeline.settings.base import Name, Settings, Text
+
+if TYPE_CHECKING:
+    from pipeline.settings.study import Study
 
 Test = Literal["null", "number", "stability", "replication", "value"]
 
@@ -74,7 +79,7 @@ class Course(Settings):
 class Stratification(Settings):
     """One search for strata; its key names it."""
 
-    title: str | None = None
+    title: Text | None = None
     index: Name
     feature_sets: tuple[Name, ...] = ()
     columns: tuple[str, ...] | None = None  # of those sets, by name or pattern; null: all
@@ -105,3 +110,47 @@ class Stratification(Settings):
         if not {"null", "number"} <= set(self.required):
             raise ValueError("required must hold null and number: without them every search finds strata")
         return self
+
+
+def stratification_problems(study: "Study") -> list[str]:
+    """Return what is wrong with a study's stratifications, in sentences."""
+    return [
+        f"stratifications.{name}.{problem}"
+        for name, one in study.stratifications.items()
+        for problem in _problems(study, one)
+    ]
+
+
+def _problems(study: "Study", one: Stratification) -> list[str]:
+    known: dict[str, tuple[tuple[str, ...], Any]] = {
+        "index": ((one.index,), study.prediction_times),
+        "feature_sets": (one.feature_sets, study.feature_sets),
+        "weights": (tuple(one.weights), one.feature_sets),
+        "clusterer": ((one.clusterer,), CLUSTERERS),
+        "adjustment": (() if one.adjustment is None else (one.adjustment,), study.adjustments),
+        "value.outcomes": (one.value.outcomes or (), study.outcomes),
+    }
+    problems = [
+        f"{key}: {name!r} is not known; known: {', '.join(sorted(names)) or 'none'}"
+        for key, (given, names) in known.items()
+        for name in given
+        if name not in names
+    ]
+    problems += [
+        f"value.outcomes: {name} is of the index {study.outcomes[name].index}, the strata of {one.index}: a patient is in a stratum "
+        "at the strata's own prediction time. Name outcomes of that index"
+        for name in one.value.outcomes or ()
+        if name in study.outcomes and study.outcomes[name].index != one.index
+    ]
+    if one.adjustment in study.adjustments:
+        try:
+            plan = study.adjustments[one.adjustment].plan()
+        except BadTarget:
+            return problems  # what is wrong with the adjustment is told under its own key
+        problems += [
+            f"adjustment: {one.adjustment} leaves {key} open ({', '.join(given)}) for an inner loop with an outcome; strata have none. "
+            "Name an adjustment with one method"
+            for key, given in (("harmonise", plan.harmonise), ("impute", plan.impute))
+            if len(given) > 1
+        ]
+    return problems

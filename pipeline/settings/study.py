@@ -18,11 +18,11 @@ from pipeline.settings.experiment import (
     Probe,
     Reliability,
     Scheme,
-    Stratification,
     Tuning,
 )
 from pipeline.settings.formats import Cohort
 from pipeline.settings.outcome import Outcome, PredictionTime
+from pipeline.settings.stratification import Stratification, stratification_problems
 
 Place = Literal["sex", "age_band", "education", "network", "country", "centre"]
 
@@ -58,7 +58,7 @@ class Study(Settings):
     cells: tuple[CellSettings, ...] = Field(min_length=1)
     primary: Primary
     tuning: Tuning = Tuning()
-    stratification: Stratification | None = None
+    stratifications: dict[Name, Stratification] = {}
     roles: dict[str, Literal["confounder", "mediator", "design", "predictor"]] = {}  # of feature columns
     subgroups: tuple[Place, ...] = ()
     # What being lost to follow-up may depend on: weights of the evaluation are estimated within each of its groups.
@@ -88,7 +88,7 @@ class Study(Settings):
             *_unknown("{}.outcome", {"primary": (self.primary.outcome,)}, self.outcomes),
             *_unknown("{}.learner", {"primary": (self.primary.learner,)}, self.learners),
             *_unknown("{}.scheme", {"primary": (self.primary.scheme,)}, self.validation),
-            *self._stratification_problems(),
+            *stratification_problems(self),
             *self._cell_problems(),
             *self._temporal_problems(),
         ]
@@ -103,15 +103,6 @@ class Study(Settings):
             return self.primary.learner
         simple = ("base_rate", self.tuning.clinical_reference)
         return next((name for name in learners if name not in simple), learners[0])
-
-    def _stratification_problems(self) -> list[str]:
-        if self.stratification is None:
-            return []
-        chosen = self.stratification
-        return [
-            *_unknown("{}.index", {"stratification": (chosen.index,)}, self.prediction_times),
-            *_unknown("{}.feature_sets", {"stratification": chosen.feature_sets}, self.feature_sets),
-        ]
 
     def _temporal_problems(self) -> list[str]:
         """Days since each patient's own baseline, and ranks, do not say who came later."""
