@@ -1,0 +1,124 @@
+"""Prediction strength: would patients who are together in one half be put together by the strata of the other half?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.compute import Compute, map_tasks
+from experiments.seeds import seed_for
+from models.errors import BadTarget
+from models.strata_model import Recipe, StrataModel, prepare_patients
+
+Integers = NDArray[np.int64]
+
+FEWEST = 5  # patients of a stratum in the tested half; fewer say nothing of pairs and count as not foretold
+
+
+@dataclass(frozen=True)
+class SplitTask:
+    """One split of the patients into halves.
+
+    Attributes:
+        X: one row per patient.
+        recipe: fitted in either half.
+        ks: numbers of strata.
+        seed: of the split and the fits.
+    """
+
+    X: pl.DataFrame
+    recipe: Recipe
+    ks: tuple[int, ...]
+    seed: int
+
+
+def prediction_strength(
+    X: pl.DataFrame,
+    recipe: Recipe,
+    *,
+    ks: Iterable[int],
+    splits: int,
+    seed: int,
+    compute: Compute,
+) -> pl.DataFrame:
+    """Return how well the strata of one half of the patients foretell those of the other, for each number of strata.
+
+    Tibshirani and Walther 2005, doi 10.1198/106186005X59243: the whole recipe is fitted in either half; of each stratum of
+    the tested half, the share of its pairs of patients whom the other half's model puts together as well; of those, the
+    smallest. Both halves of a split are tested. One stratum has strength 1 by definition.
+
+    Args:
+        X: one row per patient, with the columns of `recipe.needed`.
+        recipe: what is done to them.
+        ks: numbers of strata.
+        splits: into halves.
+        seed: study's seed.
+        compute: where the splits run.
+
+    Returns:
+        k, mean (over splits) and error (standard error of that mean over splits, both directions of a split as one); null where
+        k strata could not be fitted in some half.
+    """
+    numbers = tuple(sorted(set(ks)))
+    tasks = [
+        SplitTask(X, recipe, numbers, seed_for(seed, "stratify", "prediction_strength", number))
+        for number in range(splits)
+    ]
+    found = np.array(map_tasks(strength_of_split, tasks, compute, "prediction strength"), dtype=np.float64)
+    errors = found.std(axis=0, ddof=1) / np.sqrt(splits) if splits > 1 else np.full(len(numbers), np.nan)
+    schema = {"k": pl.Int32, "mean": pl.Float64, "error": pl.Float64}
+    frame = pl.DataFrame({"k": numbers, "mean": found.mean(axis=0), "error": errors}, schema=schema)
+    return frame.with_columns(pl.col("mean", "error").fill_nan(None))
+
+
+def strength_of_split(task: SplitTask) -> list[float]:
+    """Return the strength of each number of strata in one split, the mean of both directions; NaN where nothing was fitted."""
+    order = np.random.default_rng(task.seed).permutation(task.X.height)
+    halves = [task.X[np.sort(half)] for half in np.array_split(order, 2)]
+    fitted = [_fits(half, task) for half in halves]
+    return [_both_directions(halves, [fits.get(k) for fits in fitted], k) for k in task.ks]
+
+
+def smallest_share_together(strata: Integers, foretold: Integers) -> float:
+    """Return the smallest share, over strata, of pairs that are foretold to be together.
+
+    Args:
+        strata: of each tested patient, shape (patients,), 0 to k - 1; a stratum without patients is one all the same.
+        foretold: by the model of other patients, the same shape.
+    """
+    counts = np.zeros((strata.max() + 1, foretold.max() + 1))
+    np.add.at(counts, (strata, foretold), 1)
+    size = counts.sum(axis=1)
+    if (size < FEWEST).any():
+        return 0.0
+    pairs = (counts * (counts - 1)).sum(axis=1) / (size * (size - 1))
+    return float(pairs.min())
+
+
+def _fits(X: pl.DataFrame, task: SplitTask) -> dict[int, StrataModel]:
+    try:
+        prepared = prepare_patients(X, task.recipe)
+    except BadTarget:
+        return {}
+    found = {}
+    for k in task.ks:
+        try:
+            found[k] = StrataModel.fit(X, task.recipe, k, task.seed, prepared)
+        except BadTarget:
+            continue
+    return found
+
+
+def _both_directions(halves: list[pl.DataFrame], models: list[StrataModel | None], k: int) -> float:
+    first, second = models
+    if k == 1:
+        return 1.0
+    if first is None or second is None:
+        return float("nan")
+    found = []
+    for half, own, other in ((halves[1], second, first), (halves[0], first, second)):
+        strata = own.assign(half)
+        found.append(smallest_share_together(strata, other.assign(half)) if strata.max() == k - 1 else 0.0)
+    return float(np.mean(found))
