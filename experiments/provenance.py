@@ -16,12 +16,12 @@ class Provenance:
     data: str = ""
 
 
-def provenance_of(workspace: Path, outcome: str) -> Provenance:
-    """Return commit, lock and data hashes as far as they are known now."""
+def provenance_of(workspace: Path, outcome: str | None) -> Provenance:
+    """Return commit, lock and data hashes as far as they are known now; without an outcome the data are features alone."""
     data = [
         workspace / "assembled" / "matrix.parquet",
         workspace / "assembled" / "rows.parquet",
-        workspace / "outcomes" / outcome / "outcomes.parquet",
+        *([] if outcome is None else [workspace / "outcomes" / outcome / "outcomes.parquet"]),
     ]
     hashes = [_file_hash(path) for path in data]
     joined = hashlib.sha256(" ".join(hashes).encode()).hexdigest() if all(hashes) else ""

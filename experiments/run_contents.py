@@ -1,6 +1,5 @@
 """What one tracked run holds, read from result files alone: parameters, metrics, tags, note and permitted files."""
 
-import hashlib
 import io
 import json
 import re
@@ -11,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from experiments.run_files import digest, result_bytes, result_frame
 from experiments.run_metrics import metric_values, reported
 from experiments.run_note import note
 from features.errors import BadInput
@@ -100,19 +100,20 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
     train = workspace / "train" / cell.outcome / cell.learner
     tables = _tables(workspace, cell)
     main = {name: _shown(tables[name], cell) for name in ("metrics", "comparisons")}
-    final = json.loads(_bytes(train / "final.json"))
+    final = json.loads(result_bytes(train / "final.json"))
     model = {path.name: path.read_bytes() for path in sorted((train / "final").glob("*"))}
     results = {
         **{f"tables/{name}.csv": csv_bytes(frame) for name, frame in tables.items()},
         "tables/metrics.json": _json_bytes(tables["metrics"]),
-        "certificate.json": _bytes(train / "certificate.json"),
-        "model/final.json": _bytes(train / "final.json"),
+        "certificate.json": result_bytes(train / "certificate.json"),
+        "model/final.json": result_bytes(train / "final.json"),
         **{f"model/{name}": content for name, content in model.items()},
         **_figures(workspace, cell, public=public),
     }
     cards = workspace / "cards" / cell.outcome
     card = {
-        f"card/{cell.learner}.{kind}": _bytes(cards / f"{cell.learner}.{kind}") for kind in ("html", "md")
+        f"card/{cell.learner}.{kind}": result_bytes(cards / f"{cell.learner}.{kind}")
+        for kind in ("html", "md")
     }
     refuse_unlisted({*results, *card}, learner=cell.learner, public=public)
     if fingerprint(model) != final.get("fingerprint"):
@@ -120,11 +121,11 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
             f"{train / 'final'} is not the model that was trained: its files do not have the fingerprint of final.json. "
             f"Remove {train} and run dvc repro."
         )
-    predictions = {"predictions": _bytes(train / "predictions.parquet")}
+    predictions = {"predictions": result_bytes(train / "predictions.parquet")}
     return RunContents(
         cell=cell,
-        results=_digest({**results, **predictions}),
-        card=_digest(card),
+        results=digest({**results, **predictions}),
+        card=digest(card),
         parameters={**cell.parameters, **_final_parameters(final)},
         metrics=metric_values(main["metrics"], cell.schemes),
         tags={
@@ -203,10 +204,10 @@ def _tables(workspace: Path, cell: Cell) -> dict[str, pl.DataFrame]:
     compare, explain = workspace / "compare" / cell.outcome, workspace / "explain" / cell.outcome
     own = pl.col("learner") == cell.learner
     return {
-        **{name: _frame(compare / f"{name}.parquet").filter(own) for name in COMPARED},
-        **{name: _frame(path) for name, path in _closer(workspace, cell).items()},
-        "shap": _frame(explain / "shap.parquet").filter(own),
-        "trials": _frame(workspace / "train" / cell.outcome / cell.learner / "trials.parquet"),
+        **{name: result_frame(compare / f"{name}.parquet").filter(own) for name in COMPARED},
+        **{name: result_frame(path) for name, path in _closer(workspace, cell).items()},
+        "shap": result_frame(explain / "shap.parquet").filter(own),
+        "trials": result_frame(workspace / "train" / cell.outcome / cell.learner / "trials.parquet"),
     }
 
 
@@ -270,23 +271,3 @@ def _json_bytes(frame: pl.DataFrame) -> bytes:
     return json.dumps(
         frame.to_dicts(), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1
     ).encode()
-
-
-def _digest(files: Mapping[str, bytes]) -> str:
-    lines = [f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in sorted(files.items())]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise BadInput(f"{path} is not there: an earlier stage writes it. Run dvc repro.")
-    return path.read_bytes()
-
-
-def _frame(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(io.BytesIO(_bytes(path)))
-    except pl.exceptions.PolarsError as problem:
-        raise BadInput(
-            f"{path} cannot be read: it is damaged or not ours. Remove it and run dvc repro."
-        ) from problem

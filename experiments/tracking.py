@@ -288,7 +288,8 @@ def _log_dataset(client: Any, run: str, item: RunContents, provenance: Provenanc
         source_type="local",
         source="assembled matrix, rows and outcomes; not logged",
     )
-    client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "nested validation")])])
+    context = "nested validation" if item.cell.schemes else "stratification"
+    client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
 
 
 def _log_files(client: Any, run: str, item: RunContents) -> None:

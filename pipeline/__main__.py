@@ -44,6 +44,8 @@ STAGES = (
     "splits",
     "signals",
     "stratify",
+    "strata_outcomes",
+    "strata_card",
     "train",
     "compare",
     "examine",

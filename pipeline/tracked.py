@@ -6,6 +6,8 @@ from typing import Any
 
 from experiments.provenance import provenance_of
 from experiments.run_contents import Cell, RunContents, needed_files, run_contents, shown
+from experiments.strata_contents import OUTCOME as STRATA
+from experiments.strata_contents import needed_strata_files, strata_contents
 from experiments.tracking import Logged, replay, store_uri
 from pipeline.settings.study import Study
 
@@ -18,6 +20,7 @@ def described(study: Study) -> dict[str, Any]:
         "public": study.disclosure.level == "public",
         "description": _description(study),
         "cells": [asdict(cell) for cell in cells_of(study)],
+        "stratifications": {name: _strata_parameters(study, name) for name in study.stratifications},
     }
 
 
@@ -44,6 +47,20 @@ def read_runs(workspace: Path, description: dict[str, Any], *, partial: bool) ->
         if partial and not all(path.is_file() for path in needed_files(workspace, cell)):
             continue
         runs.append(run_contents(workspace, cell, study=description["study"], public=description["public"]))
+    for name, parameters in description.get(
+        "stratifications", {}
+    ).items():  # absent where an older track.json is replayed
+        if partial and not all(path.is_file() for path in needed_strata_files(workspace, name)):
+            continue
+        runs.append(
+            strata_contents(
+                workspace,
+                name,
+                study=description["study"],
+                parameters=parameters,
+                public=description["public"],
+            )
+        )
     return runs
 
 
@@ -55,7 +72,9 @@ def log_runs(workspace: Path, description: dict[str, Any], runs: list[RunContent
         study=description["study"],
         title=description["title"],
         description=description["description"],
-        provenance={outcome: provenance_of(workspace, outcome) for outcome in outcomes},
+        provenance={
+            outcome: provenance_of(workspace, None if outcome == STRATA else outcome) for outcome in outcomes
+        },
         uri=store_uri(),
     )
 
@@ -92,6 +111,24 @@ def _cell(study: Study, outcome: str, learner: str, schemes: tuple[str, ...]) ->
     )
 
 
+def _strata_parameters(study: Study, name: str) -> dict[str, str]:
+    asked = study.stratifications[name].model_dump(mode="json")
+    flat: dict[str, Any] = {"seed": study.seed, "disclosure": study.disclosure.level}
+    for key, value in asked.items():
+        if isinstance(value, dict) and key in (
+            "null",
+            "number",
+            "stability",
+            "replication",
+            "value",
+            "panel",
+        ):
+            flat |= {f"{key}.{inner}": item for inner, item in value.items()}
+        else:
+            flat[key] = value
+    return {key: shown(value) for key, value in flat.items()}
+
+
 def _description(study: Study) -> str:
     primary = study.primary
     lines = [
@@ -100,7 +137,7 @@ def _description(study: Study) -> str:
         f"Primary analysis, declared beforehand: {primary.metric} of {primary.learner} for {primary.outcome} under "
         f"{primary.scheme}.",
         "",
-        "One run for each outcome and learner. Metrics are named scheme.metric, bounds of their 95 % intervals end in "
+        "One run for each outcome and learner, and one for each stratification, named strata. Metrics are named scheme.metric, bounds of their 95 % intervals end in "
         ".lower and .upper; each run's description says what an interval is of. Runs tagged psystrata.superseded = true "
         "show results that have since changed.",
         "",

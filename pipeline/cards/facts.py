@@ -136,7 +136,7 @@ def read_card(study: Study, outcome: str, learner: str, description: str, worksp
             for item in certificate["planted"]
         ],
         weights=_weights(read_json(workspace / "compare" / outcome / "weights.json")),
-        strata=_strata(read_json(workspace / "strata" / "summary.json")),
+        strata=strata_sentence(study, workspace),
         model=_model(study, outcome, learner, final),
         limits=(*study.limits, *limits_found(study, outcome, flow["events"])),
         next_steps=next_steps(study, outcome, learner, comparisons),
@@ -261,11 +261,15 @@ def _weights(weights: Mapping[str, Any]) -> Table:
     ]
 
 
-def _strata(summary: Mapping[str, Any]) -> str:
-    claim = str(summary["claim"])
-    if claim == "not asked for":
+def strata_sentence(study: Study, workspace: Path) -> str:
+    """Word what each stratification of the study claims, from the results of the whole chain of tests."""
+    if not study.stratifications:
         return "This study asks for no strata."
-    return f"Claim: {claim}. {summary.get('reason', '')}".strip()
+    found = {
+        name: read_json(workspace / "strata_outcomes" / name / "summary.json")
+        for name in study.stratifications
+    }
+    return " ".join(f"{item['title'].rstrip('.')}: {item['claim']}." for item in found.values())
 
 
 def _model(study: Study, outcome: str, learner: str, final: Mapping[str, Any]) -> Table:

@@ -12,6 +12,7 @@ from pipeline.settings.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from pipeline.settings.study import Study
 
 STUDIES = Path("experiments/studies")
+STRATA_FOLDERS = ("strata", "strata_outcomes", "strata_cards")
 HEADER = "# Written by `psystrata use`; edit experiments/studies/<name>/study.yaml instead.\n"
 
 
@@ -33,6 +34,10 @@ def run(study: str, changes: list[str]) -> int:
     settings = read_study(study, changes)
     link_source(settings)
     write_text(parameters_text(settings), Path("params.yaml"))
+    for (
+        folder
+    ) in STRATA_FOLDERS:  # stages that read all of them need the folder where a study asks for none, too
+        (Path("artifacts") / settings.study / folder).mkdir(parents=True, exist_ok=True)
     for path in remove_unnamed(settings):
         print(f"removed {path}: the study no longer names it")
     print(f"{settings.study} is the active study. Run it with: make repro")
@@ -86,7 +91,9 @@ def remove_unnamed(study: Study) -> list[Path]:
     """Remove outputs of this study that its settings no longer name, so that no stage reads a stale file."""
     workspace = Path("artifacts") / study.study
     cells = {(cell.outcome, learner) for cell in study.cells for learner in cell.learners}
+    stratified = {folder: set(study.stratifications) for folder in STRATA_FOLDERS}
     keep = {
+        **stratified,
         "features": set(study.feature_sets),
         **{
             kind: set(study.outcomes)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from features.catalogue import Conversion, catalogue
 from features.contract import GIVEN_BY_STAGE
 from features.registry import FEATURE_SETS
-from models.registry import CLUSTERERS, LEARNERS
+from models.registry import LEARNERS
 from pipeline.errors import BadSettings
 from pipeline.settings.adjustment import adjustment_problems
 from pipeline.settings.cohort import Variable

@@ -29,10 +29,11 @@ def run(workspace: Path, out: Path) -> None:
         _row(study, cell.outcome, learner, workspace) for cell in study.cells for learner in cell.learners
     ]
     rows.sort(key=lambda row: not row["primary"])  # stable: the others keep the study's order
-    strata = read_json(workspace / "strata" / "summary.json")
-    sentence = f"Claim: {strata['claim']}. {strata.get('reason', '')}".strip()
+    strata = [
+        read_json(workspace / "strata_outcomes" / name / "summary.json") for name in study.stratifications
+    ]
     with replaced_folder(out) as folder:
-        write_text(render_index(study.title, study.study, rows, sentence), folder / "index.html")
+        write_text(render_index(study.title, study.study, rows, strata), folder / "index.html")
         write_text(render_cohort(study.title, study.study, workspace), folder / "cohort.html")
 
 

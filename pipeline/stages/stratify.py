@@ -1,79 +1,88 @@
-"""Stage: look for strata of patients among the assembled features."""
+"""Stage: look for strata of patients, by what they are or by how they change, and freeze what was found."""
 
 import argparse
 from pathlib import Path
-
-import polars as pl
+from typing import Any
 
 from experiments.disclosure import smallest_published
-from experiments.stratification.schemas import Profile, Selection, Stability, Strata
-from experiments.stratification.strata import Stratified, not_asked_for, stratify
-from features.schema import ColumnDescriptions, Rows
-from pipeline.errors import BadInput, BadSettings
-from pipeline.files import read_frame, read_table, replaced_folder, write_json, write_table
+from experiments.figures import save_svg
+from experiments.stratification import schemas
+from experiments.stratification.explanation import PanelSettings
+from experiments.stratification.features_source import FeatureSource
+from experiments.stratification.source import Source
+from experiments.stratification.stratify import Stratified, stratify
+from pipeline.errors import BadSettings
+from pipeline.files import replaced_folder, write_bytes, write_json, write_table
 from pipeline.settings.compute import compute_of
-from pipeline.settings.experiment import Stratification
 from pipeline.settings.load import load_parameters
+from pipeline.settings.study import Study
+from pipeline.strata_course import course_patients
+from pipeline.strata_inputs import Patients, feature_patients, read_assembled, search_settings
+
+TABLES = {
+    "strata": schemas.Strata,
+    "memberships": schemas.Memberships,
+    "dimensions": schemas.Dimensions,
+    "loadings": schemas.Loadings,
+    "selection": schemas.Selection,
+    "tests": schemas.Tests,
+    "draws": schemas.Draws,
+    "stability": schemas.Stability,
+    "replication": schemas.Replication,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the stage's arguments."""
-    parser.add_argument("--assembled", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("name")
+    for name in ("assembled", "tables", "journals", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
 
 
-def run(assembled: Path, out: Path) -> None:
-    """Stratify the patients of the active study, or say that this was not asked for."""
+def run(name: str, assembled: Path, tables: Path, journals: Path, out: Path) -> None:
+    """Run one stratification of the active study."""
     study = load_parameters()
-    asked = study.stratification
-    if asked is None:
-        found = not_asked_for()
-    else:
-        rows, X = _patients(assembled, asked)
-        found = stratify(
-            rows,
-            X,
-            clusterer=asked.clusterer,
-            most_strata=asked.most_strata,
-            bootstraps=asked.bootstraps,
-            stable_from=asked.stable_from,
-            smallest_cell=smallest_published(study.disclosure.level, study.disclosure.smallest_cell),
-            seed=study.seed,
-            compute=compute_of(study),
+    if name not in study.stratifications:
+        raise BadSettings(
+            f"The stratification {name!r} is not known; known: {', '.join(sorted(study.stratifications)) or 'none'}. Name one "
+            "of them."
         )
+    asked = study.stratifications[name]
+    patients, source, described = _patients(study, name, assembled, tables)
+    found = stratify(
+        patients.rows,
+        source,
+        patients.recipe,
+        search_settings(asked),
+        PanelSettings(asked.panel.accuracy, asked.panel.most, asked.panel.folds),
+        described={"name": name, "title": asked.title or name, **described},
+        smallest_cell=smallest_published(study.disclosure.level, study.disclosure.smallest_cell),
+        public=study.disclosure.level == "public",
+        seed=study.seed,
+        compute=compute_of(study),
+        journal=journals / name,
+    )
     _write(found, out)
 
 
-def _patients(assembled: Path, asked: Stratification) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the first prediction of each patient under the index rule, and the columns to stratify by."""
-    rows = read_table(assembled / "rows.parquet", Rows)
-    matrix = read_frame(assembled / "matrix.parquet")
-    descriptions = read_table(assembled / "columns.parquet", ColumnDescriptions)
-    known = descriptions.filter(pl.col("feature_set").is_in(asked.feature_sets))["column"].to_list()
-    unknown = sorted(set(asked.columns or ()) - set(known))
-    if unknown:
-        raise BadSettings(
-            f"stratification.columns: {unknown[0]!r} is not a column of {', '.join(asked.feature_sets)}; known: "
-            f"{', '.join(sorted(known))}."
-        )
-    first = (
-        rows.filter(pl.col("index_rule") == asked.index)
-        .sort("position", "number")
-        .unique("patient_id", keep="first", maintain_order=True)
-        .select("prediction_id", "centre")
-    )
-    if first.is_empty():
-        raise BadInput(
-            f"stratification.index: the rule {asked.index} has no prediction. Choose another in the study file."
-        )
-    X = first.select("prediction_id").join(matrix, on="prediction_id", how="left", maintain_order="left")
-    return first, X.select(sorted(asked.columns or known))
+def _patients(
+    study: Study, name: str, assembled: Path, tables: Path
+) -> tuple[Patients, Source, dict[str, Any]]:
+    if study.stratifications[name].course is not None:
+        return course_patients(study, name, read_assembled(assembled), tables)
+    patients = feature_patients(study, name, read_assembled(assembled))
+    source = FeatureSource(patients.X, patients.centres, patients.recipe, study.seed)
+    return patients, source, {"kind": "features"}
 
 
 def _write(found: Stratified, out: Path) -> None:
     with replaced_folder(out) as folder:
-        write_table(found.strata, folder / "strata.parquet", Strata)
-        write_table(found.selection, folder / "selection.parquet", Selection)
-        write_table(found.stability, folder / "stability.parquet", Stability)
-        write_table(found.profile, folder / "profile.parquet", Profile)
+        for name, schema in TABLES.items():
+            write_table(getattr(found.searched, name), folder / f"{name}.parquet", schema)
+        for name, schema in found.explained.schemas.items():
+            write_table(found.explained.tables[name], folder / f"{name}.parquet", schema)
+        for name, figure in found.explained.figures.items():
+            save_svg(figure, folder / "figures" / f"{name}.svg")
+        for name, content in found.searched.model.to_parts().items():
+            write_bytes(content, folder / "model" / name)
         write_json(found.summary, folder / "summary.json")

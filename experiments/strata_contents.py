@@ -1,0 +1,143 @@
+"""What the tracked run of one stratification holds: every test's figure, aggregated tables, figures, the frozen model and the card."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.run_contents import Cell, RunContents, csv_bytes
+from experiments.run_files import digest, result_bytes, result_frame
+from experiments.run_note import LEAST_SAID
+
+OUTCOME = "patient strata"  # what stands in the place of an outcome; no outcome can be called so
+# What may leave the workspace, by the stage that writes it; each patient's stratum, probabilities and scores may not.
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "strata": ("selection", "tests", "draws", "stability", "replication", "loadings", "profile"),
+    "strata_outcomes": ("tests",),
+}
+FIGURES: Mapping[str, tuple[str, ...]] = {"strata": (), "strata_outcomes": ()}
+MODEL_SUFFIX = ".json"
+
+
+def strata_contents(
+    workspace: Path, name: str, *, study: str, parameters: Mapping[str, str], public: bool
+) -> RunContents:
+    """Return what the run of one stratification holds.
+
+    Args:
+        workspace: folder of the study's result files.
+        name: of the stratification.
+        study: its name.
+        parameters: settings worth comparing between runs, flat.
+        public: whether figures that show single patients may leave the workspace.
+
+    Raises:
+        BadInput: a result file is missing.
+    """
+    folders = {stage: workspace / stage / name for stage in TABLES}
+    tables = {
+        _table_name(stage, table): result_frame(folders[stage] / f"{table}.parquet")
+        for stage, names in TABLES.items()
+        for table in names
+    }
+    summary = json.loads(result_bytes(folders["strata_outcomes"] / "summary.json"))
+    tests = pl.concat([tables["tests"], tables["outcomes_tests"]])
+    model = {
+        f"model/{path.name}": path.read_bytes()
+        for path in sorted((folders["strata"] / "model").glob(f"*{MODEL_SUFFIX}"))
+    }
+    results = {
+        **{f"tables/{table}.csv": csv_bytes(frame) for table, frame in tables.items()},
+        "summary.json": result_bytes(folders["strata_outcomes"] / "summary.json"),
+        **model,
+        **_figures(folders, public=public),
+    }
+    cards = workspace / "strata_cards" / name
+    card = {f"card/{name}.{kind}": result_bytes(cards / f"card.{kind}") for kind in ("html", "md")}
+    return RunContents(
+        cell=Cell(OUTCOME, name, {}, parameters, None),
+        results=digest({**results, "strata": result_bytes(folders["strata"] / "strata.parquet")}),
+        card=digest(card),
+        parameters=dict(parameters),
+        metrics=test_metrics(tests, summary),
+        tags={
+            "study": study,
+            "outcome": OUTCOME,
+            "stratification": name,
+            "claim": str(summary["claim"]),
+            "primary": "false",
+            **{f"test.{item['test']}": str(item["status"]) for item in summary["tests"]},
+        },
+        note=strata_note(tests, summary, name),
+        files={**results, **card},
+    )
+
+
+def needed_strata_files(workspace: Path, name: str) -> list[Path]:
+    """Return the files without which a stratification cannot be tracked."""
+    return [
+        *(
+            workspace / stage / name / f"{table}.parquet"
+            for stage, names in TABLES.items()
+            for table in names
+        ),
+        workspace / "strata_outcomes" / name / "summary.json",
+        *(workspace / "strata_cards" / name / f"card.{kind}" for kind in ("html", "md")),
+    ]
+
+
+def test_metrics(tests: pl.DataFrame, summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return every test's figures by legal metric names; bounds of intervals end in .lower and .upper."""
+    found: dict[str, float] = {"k": float(summary["k"]), "claimed": float(bool(summary["claimed"]))}
+    for row in tests.iter_rows(named=True):
+        key = _legal(f"{row['test']}.{row['figure']}")
+        for suffix, column in (("", "estimate"), (".lower", "lower"), (".upper", "upper")):
+            if row[column] is not None:
+                found[f"{key}{suffix}"] = float(row[column])
+    return found
+
+
+def strata_note(tests: pl.DataFrame, summary: Mapping[str, Any], name: str) -> str:
+    """Return the Markdown note of a run: the claim, each test with its reason, each figure beside its threshold."""
+    lines = [f"**Claim: {summary['claim']}.**", "", "| test | result | why |", "|---|---|---|"]
+    lines += [
+        f"| {item['test']} | {str(item['status']).replace('_', ' ')} | {item['reason']} |"
+        for item in summary["tests"]
+    ]
+    lines += ["", "| test | figure | estimate | threshold | passed | n |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {row['test']} | {row['figure']} | {_number(row['estimate'])} | {_number(row['threshold'])} | "
+        f"{_word(row['passed'])} | {'' if row['n'] is None else row['n']} |"
+        for row in tests.iter_rows(named=True)
+    ]
+    return "\n".join([*lines, "", f"Stratification card: artifacts, card/{name}.html. {LEAST_SAID}"])
+
+
+test_metrics.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for a test where a test module imports it
+
+
+def _table_name(stage: str, table: str) -> str:
+    return table if stage == "strata" else f"outcomes_{table}"
+
+
+def _figures(folders: Mapping[str, Path], *, public: bool) -> dict[str, bytes]:
+    paths = [folders[stage] / "figures" / f"{name}.svg" for stage, names in FIGURES.items() for name in names]
+    kept = [path for path in paths if path.is_file() and (public or path.stem not in ROW_LEVEL)]
+    return {f"figures/{path.name}": path.read_bytes() for path in kept}
+
+
+ROW_LEVEL: tuple[str, ...] = ()  # figures that show single patients
+
+
+def _legal(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._- /" else "_" for letter in text)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _word(passed: bool | None) -> str:
+    return "" if passed is None else "yes" if passed else "no"

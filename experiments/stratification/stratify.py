@@ -1,0 +1,83 @@
+"""A whole stratification: the search, what its strata are like, and where they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.compute import Compute
+from experiments.disclosure import suppress_counts
+from experiments.stratification.assignment import certainty
+from experiments.stratification.chain import Searched, SearchSettings, search
+from experiments.stratification.explanation import Explained, PanelSettings, explain_strata
+from experiments.stratification.source import Source
+from models.registry import CLUSTERERS
+from models.strata_model import Recipe
+
+
+@dataclass(frozen=True)
+class Stratified:
+    """The search, its explanation, and what the summary file says."""
+
+    searched: Searched
+    explained: Explained
+    summary: dict[str, Any]
+
+
+def stratify(
+    rows: pl.DataFrame,
+    source: Source,
+    recipe: Recipe,
+    settings: SearchSettings,
+    panel: PanelSettings,
+    *,
+    described: Mapping[str, Any],
+    smallest_cell: int,
+    public: bool,
+    seed: int,
+    compute: Compute,
+    journal: Path | None,
+) -> Stratified:
+    """Search for strata and say what they are like.
+
+    Args:
+        rows: prediction_id, patient_id, centre, country and network, one row per patient.
+        source: the patients' columns, in the same order.
+        recipe: what is done to them.
+        settings: thresholds of the chain.
+        panel: of the smallest panel that assigns patients.
+        described: further entries of the summary: name, title, what was counted out.
+        smallest_cell: smaller counts are suppressed; 0 for public data.
+        public: whether figures may show single patients.
+        seed: study's seed.
+        compute: where the work runs.
+        journal: folder of finished draws and resamples.
+    """
+    found = search(rows, source, recipe, settings, seed=seed, compute=compute, journal=journal)
+    explained = explain_strata(
+        rows,
+        source.X.select(recipe.columns),
+        found,
+        panel=panel,
+        smallest_cell=smallest_cell,
+        public=public,
+        seed=seed,
+        compute=compute,
+    )
+    stability = suppress_counts(found.stability, counts=["n"], smallest_cell=smallest_cell)
+    summary = {
+        **described,
+        **found.verdict.to_json(),
+        "patients": source.X.height,
+        "columns": list(recipe.columns),
+        "columns_used": list(found.model.representation.columns),
+        "dimensions": int(found.dimensions["dimension"].max() or 0) if not found.dimensions.is_empty() else 0,
+        "clusterer": recipe.clusterer,
+        "description": CLUSTERERS[recipe.clusterer].description,
+        "adjusted": recipe.plan is not None,
+        "assignment": certainty(found.strata, smallest_cell=smallest_cell),
+        "notes": list(explained.notes),
+    }
+    return Stratified(replace(found, stability=stability), explained, summary)
