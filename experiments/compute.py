@@ -71,12 +71,18 @@ class Compute:
     folder: Path = Path("artifacts/tmp")
 
 
-def map_tasks(function: Callable[[T], R], tasks: Iterable[T], compute: Compute, label: str) -> list[R]:
+def map_tasks(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    compute: Compute,
+    label: str,
+    each: Callable[[R], None] | None = None,
+) -> list[R]:
     """Return function(task) for every task, in order; a bar with the time left where a terminal watches.
 
     Each task runs on one thread, so that results do not depend on the number of cores. Under "processes" and "dask" the
     function and its tasks are sent to workers and must be defined at module level. A failed task or Ctrl-C stops the
-    workers.
+    workers. `each` is called here with every result, in order, as soon as it and those before it are there.
 
     Raises:
         BadInput: the engine's package is missing, or its scheduler cannot be used.
@@ -85,11 +91,20 @@ def map_tasks(function: Callable[[T], R], tasks: Iterable[T], compute: Compute, 
     items = list(tasks)
     here = compute.slurm is None and compute.scheduler is None
     if compute.engine == "serial" or (here and (compute.workers == 1 or len(items) < 2)):
-        return list(_watched((_on_one_thread(function, item) for item in items), len(items), label))
+        return _told(_watched((_on_one_thread(function, item) for item in items), len(items), label), each)
     run = _on_dask if compute.engine == "dask" else _on_processes
     results = run(partial(_on_one_thread, function), items, compute)
     with closing(results):
-        return list(_watched(results, len(items), label))
+        return _told(_watched(results, len(items), label), each)
+
+
+def _told(results: Iterable[R], each: Callable[[R], None] | None) -> list[R]:
+    kept = []
+    for result in results:
+        if each is not None:
+            each(result)
+        kept.append(result)
+    return kept
 
 
 def _on_one_thread(function: Callable[[T], R], task: T) -> R:

@@ -1,0 +1,247 @@
+"""Test 1: does one group of patients, drawn in two ways, give valleys as deep?"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from experiments.compute import Compute
+from experiments.seeds import seed_for
+from experiments.stratification.consensus import consensus_by_number
+from experiments.stratification.journal import fingerprint_of, resumed_map
+from experiments.stratification.schemas import Draws
+from experiments.stratification.separation import separation_by_number
+from experiments.stratification.source import NULLS, Source
+from experiments.stratification.verdict import Figure, TestResult
+from models.strata_model import Recipe, prepare_patients
+
+OBSERVED = "observed"
+JOURNAL_FILE = "draws.jsonl"
+WORDS = {"copula": "one group as a copula", "continuum": "a continuum"}
+
+
+@dataclass(frozen=True)
+class DrawTask:
+    """One draw of a null, or the patients themselves.
+
+    Attributes:
+        source: the patients.
+        recipe: what is done to them.
+        ks: numbers of strata.
+        smallest_share: of the patients in a stratum.
+        resamples: of consensus; 0: none.
+        null: one of NULLS, or OBSERVED.
+        number: of the draw, from 1; 0 for OBSERVED.
+        seed: study's seed.
+    """
+
+    source: Source
+    recipe: Recipe
+    ks: tuple[int, ...]
+    smallest_share: float
+    resamples: int
+    null: str
+    number: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of the task in the journal."""
+        return f"{self.null} {self.number}"
+
+
+def run_draws(
+    source: Source,
+    recipe: Recipe,
+    *,
+    most_strata: int,
+    smallest_share: float,
+    draws: int,
+    resamples: int,
+    seed: int,
+    compute: Compute,
+    journal: Path | None,
+) -> pl.DataFrame:
+    """Put the patients and draws of one group through the whole procedure and return schemas.Draws.
+
+    Args:
+        source: the patients, and how one group that resembles them is drawn.
+        recipe: what is done to them; fitted anew in every draw.
+        most_strata: largest number tried; from 2.
+        smallest_share: of the patients in a stratum.
+        draws: of each null.
+        resamples: of consensus, for the patients and the copula's draws; 0: none.
+        seed: study's seed.
+        compute: where the work runs.
+        journal: folder in which finished draws are kept; None: nowhere.
+    """
+    numbers = [(OBSERVED, 0), *((null, number) for null in NULLS for number in range(1, draws + 1))]
+    tasks = [
+        DrawTask(
+            source=source,
+            recipe=recipe,
+            ks=tuple(range(2, most_strata + 1)),
+            smallest_share=smallest_share,
+            resamples=0 if null == "continuum" else resamples,
+            null=null,
+            number=number,
+            seed=seed,
+        )
+        for null, number in numbers
+    ]
+    for null in NULLS:  # what draws share is made here once, not in every worker
+        source.draw(null, np.random.default_rng(0))
+    rows = resumed_map(
+        drawn_figures,
+        tasks,
+        [task.key for task in tasks],
+        compute,
+        "draws of one group",
+        None if journal is None else journal / JOURNAL_FILE,
+        fingerprint_of(
+            source.X,
+            recipe,
+            hashlib.sha256(np.ascontiguousarray(source.centres).tobytes()).hexdigest(),
+            most_strata,
+            smallest_share,
+            resamples,
+            seed,
+        ),
+    )
+    return Draws.validate(
+        pl.DataFrame([row for found in rows for row in found], schema=Draws.to_polars_schema()), cast=True
+    )
+
+
+def drawn_figures(task: DrawTask) -> list[dict[str, Any]]:
+    """Return one row of schemas.Draws per number of strata."""
+    X = task.source.X
+    if task.null != OBSERVED:
+        generator = np.random.default_rng(seed_for(task.seed, "stratify", task.null, task.number))
+        X = task.source.draw(task.null, generator)
+    prepared = prepare_patients(X, task.recipe)
+    separation = separation_by_number(
+        X,
+        task.recipe,
+        ks=task.ks,
+        smallest_share=task.smallest_share,
+        seed=task.seed,
+        prepared=prepared,
+    )
+    consensus: dict[int, float] = {}
+    if task.resamples:
+        consensus = consensus_by_number(
+            X,
+            task.recipe,
+            ks=task.ks,
+            resamples=task.resamples,
+            smallest_share=task.smallest_share,
+            seed=task.seed,
+            prepared=prepared,
+        )
+    return [
+        {
+            "null": task.null,
+            "draw": task.number,
+            "k": k,
+            "separation": separation[k],
+            "consensus": consensus.get(k),
+        }
+        for k in task.ks
+    ]
+
+
+def null_test(draws: pl.DataFrame, *, level: float) -> TestResult:
+    """Return test 1: both nulls give valleys as deep as the observed ones in at most `level` of the draws.
+
+    p = (b + 1) / (B + 1), where b of B draws reach the observed statistic (Davison and Hinkley 1997, 4.2). The statistic is the
+    largest separation over the numbers of strata, so that looking at several is part of the null. A claim needs both p-values
+    to be small, so the larger one is that of the test (intersection-union).
+
+    Args:
+        draws: schemas.Draws.
+        level: of each p-value.
+    """
+    observed, at = deepest(draws)
+    beaten = {
+        null: draws.filter(pl.col("null") == null).group_by("draw").agg(pl.col("separation").max())
+        for null in NULLS
+    }
+    reached = {null: int((found["separation"] >= observed).sum()) for null, found in beaten.items()}
+    counts = {null: found.height for null, found in beaten.items()}
+    p_values = {null: (reached[null] + 1) / (counts[null] + 1) for null in NULLS}
+    passed = all(p <= level for p in p_values.values())
+    figures = [
+        Figure(f"p_{null}", p_values[null], threshold=level, passed=p_values[null] <= level, n=counts[null])
+        for null in NULLS
+    ]
+    figures.append(Figure("separation", observed, n=sum(counts.values())))
+    return TestResult(
+        "null",
+        "passed" if passed else "failed",
+        _reason(observed, at, reached, counts, p_values),
+        tuple(figures),
+    )
+
+
+def deepest(draws: pl.DataFrame) -> tuple[float, int]:
+    """Return the patients' own statistic and the number of strata that has it."""
+    own = draws.filter(pl.col("null") == OBSERVED).sort("separation", "k", descending=[True, False])
+    return float(own["separation"][0]), int(own["k"][0])
+
+
+def _reason(
+    observed: float, at: int, reached: dict[str, int], counts: dict[str, int], p_values: dict[str, float]
+) -> str:
+    if observed == 0:
+        return "There is no valley between strata, whatever their number: some two of them always run into one another."
+    told = [
+        f"{counts[null] - reached[null]} of {counts[null]} draws of {WORDS[null]} (p = {p_values[null]:.3f})"
+        for null in NULLS
+    ]
+    return f"The deepest valley between strata ({observed:.2f} at k = {at}) is deeper than in {' and in '.join(told)}."
+
+
+def decide(
+    source: Source,
+    recipe: Recipe,
+    *,
+    most_strata: int,
+    smallest_share: float,
+    draws: int,
+    level: float,
+    seed: int,
+    nulls: Sequence[str] = NULLS,
+) -> bool:
+    """Return whether test 1 is passed, ending as soon as no further draw can change that; the same answer as `null_test`.
+
+    For studies of validity, where most cohorts have no strata and a few draws tell.
+    """
+    ks = tuple(range(2, most_strata + 1))
+
+    def statistic(null: str, number: int) -> float:
+        task = DrawTask(source, recipe, ks, smallest_share, 0, null, number, seed)
+        return max(row["separation"] for row in drawn_figures(task))
+
+    observed = statistic(OBSERVED, 0)
+    allowed = (
+        int(np.floor(level * (draws + 1) + 1e-9)) - 1
+    )  # draws of each null that may reach the observed figure
+    reached = dict.fromkeys(nulls, 0)
+    if observed == 0 or allowed < 0:
+        return False
+    for null, number in _in_turn(nulls, draws):
+        reached[null] += statistic(null, number) >= observed
+        if reached[null] > allowed:
+            return False
+    return True
+
+
+def _in_turn(nulls: Sequence[str], draws: int) -> Iterator[tuple[str, int]]:
+    for number in range(1, draws + 1):
+        for null in nulls:
+            yield null, number
