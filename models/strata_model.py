@@ -133,6 +133,23 @@ class StrataModel:
         """Return patients' coordinates, shape (patients, dimensions)."""
         return self._representation.transform(self.adjusted(X))
 
+    def with_local(self, X: pl.DataFrame) -> Self:
+        """Return the model with parameters of the centres it has none of, from their patients, where the plan asks for that.
+
+        It does under `new_centre: local` alone; otherwise this is the same model, and such patients keep their values.
+
+        Args:
+            X: one row per patient, with the columns of `recipe.needed`.
+        """
+        plan, adjustment = self.recipe.plan, self._adjustment
+        if plan is None or adjustment is None or adjustment.centres is None or plan.new_centre != "local":
+            return self
+        for centre in sorted(X[plan.batch].drop_nulls().unique()):
+            own = X.filter(pl.col(plan.batch) == centre)
+            if adjustment.new_centres(own):
+                adjustment = adjustment.with_local(str(centre), own)
+        return type(self)(self.recipe, self.k, adjustment, self._representation, self._clusterer)
+
     def bic(self, X: pl.DataFrame) -> float | None:
         """Return the Bayesian information criterion on X; None for a clusterer without a likelihood."""
         return self._clusterer.bic(self.adjusted(X))
