@@ -1,0 +1,136 @@
+"""What a stratification card says, read from the result files of its two stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.stratification import schemas
+from pipeline.cards.flow import Table
+from pipeline.cards.section import Section
+from pipeline.cards.strata_chain import chain_section, number_section, replication_section, stability_section
+from pipeline.cards.strata_described import (
+    assignment_section,
+    compared_section,
+    dimensions_section,
+    explained_section,
+    places_section,
+    profile_section,
+)
+from pipeline.cards.strata_outcomes import medication_section, outcome_sections, value_section
+from pipeline.cards.wording import number
+from pipeline.files import read_json, read_table
+from pipeline.settings.study import Study
+
+LIMITS = (
+    "Strata describe the patients of this study at one time. That a claim passed its tests does not make them kinds of "
+    "illness, and nothing here says that a treatment works better in one of them.",
+    "Strata that were not claimed are shown because the chain looked at them; nothing should be built on them.",
+    "The variables that made the strata differ between them by construction: their differences have sizes and intervals, "
+    "never p-values.",
+)
+
+
+@dataclass(frozen=True)
+class StrataCard:
+    """Everything on one stratification card, worded."""
+
+    study: str
+    study_title: str
+    title: str
+    description: str
+    claim: str
+    claimed: bool
+    intended_use: str
+    notes: tuple[str, ...]
+    headlines: Table
+    sections: tuple[Section, ...]
+
+
+def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
+    """Read the result files of one stratification and word them.
+
+    Args:
+        study: the settings.
+        name: of the stratification.
+        workspace: artifacts/<study>.
+    """
+    asked = study.stratifications[name]
+    found, related = workspace / "strata" / name, workspace / "strata_outcomes" / name
+    summary, outcome = read_json(found / "summary.json"), read_json(related / "summary.json")
+    tests = pl.concat([read_table(folder / "tests.parquet", schemas.Tests) for folder in (found, related)])
+    sections = [
+        chain_section(asked, outcome, tests, found),
+        number_section(found),
+        stability_section(found),
+        replication_section(found),
+        profile_section(found, summary),
+        explained_section(found, summary),
+        places_section(found),
+        value_section(related),
+        *outcome_sections(related, outcome),
+        compared_section(related, outcome),
+        medication_section(related),
+        dimensions_section(found, related),
+        assignment_section(summary),
+        Section("population", "Population", _population(study, name, summary)),
+        Section("limits", "Limits", (*LIMITS, *study.limits)),
+    ]
+    return StrataCard(
+        study=study.study,
+        study_title=study.title,
+        title=asked.title or name,
+        description=str(summary["description"]),
+        claim=f"Claim: {outcome['claim']}",
+        claimed=bool(outcome["claimed"]),
+        intended_use=study.intended_use,
+        notes=tuple(summary["notes"]),
+        headlines=_headlines(outcome, tests),
+        sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
+    """Return the figures that decided: of each test the one that came closest to its threshold first."""
+    figures = {(row["test"], row["figure"]): row for row in tests.iter_rows(named=True)}
+    shown = (
+        ("null", "p_copula", "One group as a copula"),
+        ("null", "p_continuum", "One group as a continuum"),
+        ("stability", "jaccard", "Least stable stratum"),
+        ("replication", "agreement", "Agreement between countries"),
+    )
+    status = {item["test"]: str(item["status"]).replace("_", " ") for item in outcome["tests"]}
+    rows: Table = []
+    for test, figure, what in shown:
+        row = figures.get((test, figure))
+        if row is not None and row["estimate"] is not None:
+            value = number(row["estimate"], digits=3 if test == "null" else 2)
+            rows.append(
+                {
+                    "what": what,
+                    "figure": f"p = {value}" if test == "null" else value,
+                    "beside": f"test {test}: {status.get(test, 'not run')}",
+                }
+            )
+    return rows
+
+
+def _population(study: Study, name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = study.stratifications[name]
+    made = (
+        f"by the course of {', '.join(asked.course.variables)}"
+        if asked.course is not None
+        else f"by {len(summary['columns_used'])} columns of {', '.join(asked.feature_sets)}"
+    )
+    return (
+        f"{summary['patients']:,} patients at the first prediction time of the rule {asked.index}, {made}. Basis of consent: "
+        f"{study.consent.basis}.",
+        *(
+            ("Columns: " + ", ".join(str(one).replace("_", " ") for one in summary["columns_used"]) + ".",)
+            if asked.course is None
+            else ()
+        ),
+        *map(str, summary.get("counted_out", ())),
+    )

@@ -1,0 +1,195 @@
+"""Sections of a stratification card: value beyond continuous scores, outcomes by stratum, medication."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.stratification import outcome_schemas
+from pipeline.cards.flow import HIDDEN, Table
+from pipeline.cards.section import Section, count, drawn, without_empty_columns
+from pipeline.cards.tables import in_brackets
+from pipeline.cards.wording import number
+from pipeline.files import read_table
+
+WITH_UNCERTAINTY = "bch"
+
+
+def value_section(folder: Path) -> Section | None:
+    """Word whether strata tell more than splines of continuous scores of the same variables."""
+    table = read_table(folder / "value.parquet", outcome_schemas.Value)
+    if table.is_empty():
+        return None
+    rows: Table = [
+        {
+            "outcome or column": _name(row),
+            "patients": HIDDEN if row["n"] is None else count(row["n"]),
+            "events": count(row["events"]),
+            "scores (as splines)": f"{row['dimensions']} ({row['curved']})",
+            "p": number(row["p"]) if row["p"] is not None else "",
+            "p, Holm": number(row["p_adjusted"]) if row["p_adjusted"] is not None else "",
+            "out of fold": ""
+            if row["gain_metric"] is None
+            else f"{row['gain_metric']} {number(row['smaller'])}",
+            "gain by strata": ""
+            if row["gain"] is None
+            else number(row["gain"], signed=True) + in_brackets(row["gain_lower"], row["gain_upper"]),
+            "note": row["note"] or "",
+        }
+        for row in table.iter_rows(named=True)
+    ]
+    return Section(
+        "value",
+        "Value beyond continuous scores",
+        (
+            "Covariates and spline-coded continuous scores of the same variables, without and with the strata. Variables that made "
+            "the strata are refused as outcomes.",
+        ),
+        (("Each outcome and held-out column", without_empty_columns(rows)),),
+    )
+
+
+def outcome_sections(folder: Path, outcome: Mapping[str, Any]) -> list[Section | None]:
+    """Word what happened in each stratum, held-out columns included; where there are none, the dimensions' associations."""
+    if int(outcome["k"]) == 1:
+        return [_associations(folder)]
+    return [_incidence(folder), _held_out(folder)]
+
+
+def medication_section(folder: Path) -> Section | None:
+    """Describe who is on what, under the warning that stands in the table."""
+    table = read_table(folder / "medication.parquet", outcome_schemas.Medication)
+    if table.is_empty():
+        return None
+    rows: Table = []
+    for (group, codes), own in table.group_by(["group", "codes"], maintain_order=True):
+        rows.append(
+            {
+                "group": str(group).replace("_", " "),
+                "ATC": str(codes),
+                **{
+                    f"stratum {row['stratum']}": HIDDEN
+                    if row["share"] is None
+                    else f"{100 * row['share']:.0f} % of {count(row['patients'])}"
+                    for row in own.sort("stratum").iter_rows(named=True)
+                },
+            }
+        )
+    return Section(
+        "medication",
+        "Medication by stratum",
+        (str(table["warning"][0]),),
+        (("On treatment at the prediction time", rows),),
+        drawn(folder / "figures", {"medication": "Medication by stratum: description only"}),
+    )
+
+
+def _incidence(folder: Path) -> Section | None:
+    table = read_table(folder / "incidence.parquet", outcome_schemas.Incidence)
+    if table.is_empty():
+        return None
+    contrasts = read_table(folder / "contrasts.parquet", outcome_schemas.Contrasts)
+    shown = table.filter(pl.col("correction") == WITH_UNCERTAINTY)
+    rows: Table = [
+        {
+            "outcome": row["outcome"].replace("_", " "),
+            "figure": row["measure"].replace("_", " "),
+            "by day": "" if row["horizon"] == 0 else f"{row['horizon']:g}",
+            "stratum": str(row["stratum"]),
+            "estimate": _told(row),
+            "patients": HIDDEN if row["n"] is None else count(row["n"]),
+            "events": count(row["events"]),
+            "note": row["note"] or "",
+        }
+        for row in shown.iter_rows(named=True)
+    ]
+    differences: Table = [
+        {
+            "outcome": row["outcome"].replace("_", " "),
+            "figure": row["measure"].replace("_", " "),
+            "by day": "" if row["horizon"] == 0 else f"{row['horizon']:g}",
+            "strata": f"{row['stratum']} against {row['reference']}",
+            "estimate": _told(row),
+            "adjusted": "yes" if row["adjusted"] else "no",
+            "note": row["note"] or "",
+        }
+        for row in contrasts.filter(pl.col("correction").is_in([WITH_UNCERTAINTY, "none"]))
+        .unique(["outcome", "measure", "horizon", "stratum", "reference"], keep="first", maintain_order=True)
+        .iter_rows(named=True)
+    ]
+    return Section(
+        "outcomes",
+        "Outcomes by stratum",
+        (
+            "Death and other competing events are events of their own. Each patient counts with every stratum as far as it is "
+            "probable (three-step, BCH): counting only the most probable stratum would shrink the differences.",
+        ),
+        (
+            ("Differences and ratios between strata", without_empty_columns(differences)),
+            ("Each stratum", without_empty_columns(rows)),
+        ),
+        drawn(
+            folder / "figures",
+            {
+                path.stem: f"Cumulative incidence by stratum: {path.stem.removeprefix('incidence_').replace('_', ' ')}"
+                for path in sorted((folder / "figures").glob("incidence_*.svg"))
+            },
+        ),
+    )
+
+
+def _held_out(folder: Path) -> Section | None:
+    table = read_table(folder / "held_out.parquet", outcome_schemas.HeldOut)
+    shown = table.filter(pl.col("correction") == WITH_UNCERTAINTY)
+    if shown.is_empty():
+        return None
+    rows: Table = []
+    for (column, level), own in shown.group_by(["column", "level"], maintain_order=True):
+        name = str(column).replace("_", " ") + (f": {level}" if level else "")
+        rows.append(
+            {"column": name, **{f"stratum {row['stratum']}": _told(row) for row in own.iter_rows(named=True)}}
+        )
+    return Section(
+        "held_out",
+        "Columns that did not make the strata",
+        (
+            "Means and shares with 95 % intervals, each patient counted as far as a stratum is probable (BCH).",
+        ),
+        (("Held-out columns", rows),),
+    )
+
+
+def _associations(folder: Path) -> Section | None:
+    table = read_table(folder / "associations.parquet", outcome_schemas.Associations)
+    if table.is_empty():
+        return None
+    rows: Table = [
+        {
+            "outcome or column": _name(row),
+            "dimension": str(row["dimension"]),
+            "per SD": f"{row['effect'].replace('_', ' ')} {_told(row)}",
+            "p of the spline": "" if row["p_spline"] is None else number(row["p_spline"]),
+            "p, Holm": "" if row["p_adjusted"] is None else number(row["p_adjusted"]),
+            "patients": HIDDEN if row["n"] is None else count(row["n"]),
+            "events": count(row["events"]),
+            "note": row["note"] or "",
+        }
+        for row in table.iter_rows(named=True)
+    ]
+    return Section(
+        "outcomes",
+        "Continuous dimensions and outcomes",
+        ("There are no strata, so what follows is told of the continuous scores.",),
+        (("Each score", without_empty_columns(rows)),),
+    )
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["name"]).replace("_", " ") + (f": {row['level']}" if row["level"] else "")
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    if row["estimate"] is None:
+        return HIDDEN
+    return number(row["estimate"]) + in_brackets(row["lower"], row["upper"])
