@@ -86,11 +86,16 @@ def small_study(name: str, **changes: Any) -> dict[str, Any]:
         "learners": learners,
         "cells": [{"outcome": "relapse_1y", "learners": list(learners), "schemes": ["random"]}],
         "primary": {"outcome": "relapse_1y", "learner": "elastic_net", "scheme": "random", "metric": "auroc"},
-        "stratification": {
-            "index": "baseline",
-            "feature_sets": ["inflammatory"],
-            "most_strata": 2,
-            "bootstraps": 10,
+        "stratifications": {
+            "blood": {
+                "index": "baseline",
+                "feature_sets": ["inflammatory"],
+                "most_strata": 2,
+                "null": {"draws": 19},
+                "number": {"splits": 2, "resamples": 10},
+                "stability": {"bootstraps": 10},
+                "panel": {"most": 2, "folds": 2},
+            }
         },
         "subgroups": ["sex"],
         "probe": {"instability": 2, "permutations": 1, "learning_curve": [1.0], "folds": 2, "trials": 1},

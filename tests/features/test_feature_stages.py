@@ -32,7 +32,7 @@ def place(tmp_path: Any, monkeypatch: Any) -> Any:
     """Give a folder with the demo's parameters, two feature sets of them, and the tables of two patients."""
     values = parameters(load_study(ROOT / "experiments" / "studies" / "demo"))
     values["feature_sets"] = {"clinical": {"demographics": ["age"]}, "inflammatory": {}}
-    values["stratification"] = None
+    values["stratifications"] = {}
     for outcome in values["outcomes"].values():
         outcome["treatments"] = []  # the two patients have no prescriptions
     for learner in values["learners"].values():

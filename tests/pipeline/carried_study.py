@@ -40,7 +40,7 @@ def small_study(name: str, seed: int, patients: int, **changes: Any) -> dict[str
         "cells": [{"outcome": OUTCOME, "learners": list(learners), "schemes": ["countries"]}],
         "primary": {"outcome": OUTCOME, "learner": "base_rate", "scheme": "countries", "metric": "auroc"},
         "tuning": {"inner_folds": 2},
-        "stratification": None,
+        "stratifications": {},
         "subgroups": ["sex"],
         "compute": {"engine": "serial", "workers": 1},
     }
@@ -119,7 +119,6 @@ def run_to_results(place: Path) -> Path:
             outcome=OUTCOME, **given, outcomes=own["outcomes"], train=own["train"], out=own["compare"]
         )
         _stage("explain").run(OUTCOME, **given, train=own["train"], out=own["explain"])
-        _stage("stratify").run(assembled=given["assembled"], out=work / "strata")
     return workspace
 
 

@@ -57,7 +57,8 @@ def test_what_is_dropped_is_neither_read_nor_rerun_in_a_clone(workplace: Path, t
         {"outcome": "relapse_1y", "learners": ["base_rate", "clinical"], "schemes": ["random"]}
     ]
     dropped["primary"] = {**dropped["primary"], "learner": "clinical"}
-    dropped["stratification"] = {**dropped["stratification"], "feature_sets": ["clinical"]}
+    blood = dropped["stratifications"].pop("blood")
+    dropped["stratifications"]["clinic"] = {**blood, "feature_sets": ["clinical"]}
     place = workplace / "experiments" / "studies" / "small" / "study.yaml"
     place.write_text(yaml.safe_dump(dropped, sort_keys=False, allow_unicode=True), encoding="utf-8")
     removed = run(workplace, "psystrata", "use", "small")

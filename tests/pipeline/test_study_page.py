@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pipeline.settings import adjustment, cohort, experiment, outcome, study
+from pipeline.settings import adjustment, cohort, experiment, outcome, stratification, study
 from pipeline.settings.load import check_study
 from tests.workplace import ROOT
 
@@ -17,7 +17,9 @@ PAGES = STUDY_PAGE + (ROOT / "docs" / "cohort.md").read_text(encoding="utf-8")
 MODELS = [
     *[member for union in (outcome.Outcome, outcome.PredictionTime, experiment.Scheme) for member in get_args(get_args(union)[0])],
     outcome.Estimand, outcome.DecisionRange, experiment.LearnerSettings, experiment.CellSettings, experiment.Primary,
-    experiment.Tuning, experiment.Stratification, experiment.Probe, experiment.Examination, experiment.Reliability, experiment.Audit, experiment.Disclosure, experiment.Compute, study.Study, study.Consent,
+    experiment.Tuning, experiment.Probe, experiment.Examination, experiment.Reliability, experiment.Audit, experiment.Disclosure, experiment.Compute, study.Study, study.Consent,
+    stratification.Stratification, stratification.NullTest, stratification.NumberTest, stratification.StabilityTest,
+    stratification.ReplicationTest, stratification.ValueTest, stratification.Panel, stratification.Course,
     adjustment.AdjustmentSettings, adjustment.NormSettings, adjustment.CompositeSettings,
     cohort.Source, cohort.Dialect, cohort.Variable, cohort.HarmonisationSettings,
 ]  # fmt: skip
