@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from experiments.compute import Compute, map_tasks
+from experiments.compute import Compute
 from experiments.seeds import seed_for
+from experiments.stratification.journal import fingerprint_of, resumed_map
 from models.errors import BadTarget
 from models.strata_model import Recipe, StrataModel, prepare_patients
 
 Integers = NDArray[np.int64]
 
+JOURNAL_FILE = "prediction_strength.jsonl"
 FEWEST = 5  # patients of a stratum in the tested half; fewer say nothing of pairs and count as not foretold
 
 
@@ -42,6 +45,7 @@ def prediction_strength(
     splits: int,
     seed: int,
     compute: Compute,
+    journal: Path | None = None,
 ) -> pl.DataFrame:
     """Return how well the strata of one half of the patients foretell those of the other, for each number of strata.
 
@@ -56,6 +60,7 @@ def prediction_strength(
         splits: into halves.
         seed: study's seed.
         compute: where the splits run.
+        journal: folder in which finished splits are kept; None: nowhere.
 
     Returns:
         k, mean (over splits) and error (standard error of that mean over splits, both directions of a split as one); null where
@@ -66,7 +71,16 @@ def prediction_strength(
         SplitTask(X, recipe, numbers, seed_for(seed, "stratify", "prediction_strength", number))
         for number in range(splits)
     ]
-    found = np.array(map_tasks(strength_of_split, tasks, compute, "prediction strength"), dtype=np.float64)
+    results = resumed_map(
+        strength_of_split,
+        tasks,
+        [f"split {number}" for number in range(splits)],
+        compute,
+        "prediction strength",
+        None if journal is None else journal / JOURNAL_FILE,
+        fingerprint_of(X, recipe, numbers, seed),
+    )
+    found = np.array(results, dtype=np.float64)
     errors = found.std(axis=0, ddof=1) / np.sqrt(splits) if splits > 1 else np.full(len(numbers), np.nan)
     schema = {"k": pl.Int32, "mean": pl.Float64, "error": pl.Float64}
     frame = pl.DataFrame({"k": numbers, "mean": found.mean(axis=0), "error": errors}, schema=schema)
