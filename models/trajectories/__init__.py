@@ -1,0 +1,1 @@
+"""Courses of repeated measures: mixed models of level and change, and classes of growth."""
