@@ -99,7 +99,7 @@ def replication_test(
         seed: study's seed.
         compute: where the work runs.
         claimed: number of strata found among all patients, which a country alone must find too; None: any number above one.
-        journal: kept for the chain's sake: a direction takes seconds, so nothing of it is stored.
+        journal: folder in which finished splits are kept; None: nowhere.
 
     Returns:
         schemas.Replication with every count (see `suppressed_replication`), and the test: passed where all directions meet both
@@ -111,8 +111,15 @@ def replication_test(
         return Replication.create_empty(), TestResult(TEST, "not_possible", reason)
     asked = _Asked(recipe, most_strata, prediction_strength, splits, smallest_share, claimed)
     found = [
-        _direction(X, one, asked, seed_for(seed, "stratify", TEST, one.first, one.second), compute)
-        for one in directions
+        _direction(
+            X,
+            one,
+            asked,
+            seed_for(seed, "stratify", TEST, one.first, one.second),
+            compute=compute,
+            journal=None if journal is None else journal / f"{TEST}_{number}",
+        )
+        for number, one in enumerate(directions)
     ]
     records = [
         {"first": one.first, "second": one.second, **row}
@@ -172,10 +179,12 @@ def _directions(places: pl.Series, fewest: int) -> list[Direction]:
     return found
 
 
-def _direction(X: pl.DataFrame, one: Direction, asked: _Asked, seed: int, compute: Compute) -> Found:
+def _direction(
+    X: pl.DataFrame, one: Direction, asked: _Asked, seed: int, *, compute: Compute, journal: Path | None
+) -> Found:
     first, second = X[one.here], X[one.there]
     try:
-        k = _number(first, asked, seed, compute)
+        k = _number(first, asked, seed, compute, journal)
         rows = [_row("number_of_strata", k, len(one.here))]
         if k == 1:
             return Found(1, None, None, f"{one.first} alone holds one group", tuple(rows))
@@ -190,10 +199,16 @@ def _direction(X: pl.DataFrame, one: Direction, asked: _Asked, seed: int, comput
         return Found(None, None, None, str(problem), ())
 
 
-def _number(X: pl.DataFrame, asked: _Asked, seed: int, compute: Compute) -> int:
+def _number(X: pl.DataFrame, asked: _Asked, seed: int, compute: Compute, journal: Path | None) -> int:
     """Return the largest number of strata that is foretold well enough and whose smallest stratum is large enough, or 1."""
     strength = strength_of(
-        X, asked.recipe, ks=range(2, asked.most_strata + 1), splits=asked.splits, seed=seed, compute=compute
+        X,
+        asked.recipe,
+        ks=range(2, asked.most_strata + 1),
+        splits=asked.splits,
+        seed=seed,
+        compute=compute,
+        journal=journal,
     )
     enough = strength.filter(pl.col("mean") >= asked.strength)["k"].sort(descending=True).to_list()
     for k in enough:

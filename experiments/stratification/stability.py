@@ -1,5 +1,6 @@
 """Test 3: is every stratum found again in bootstrap samples of the patients within centres?"""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from experiments.compute import Compute, map_tasks
+from experiments.compute import Compute
 from experiments.disclosure import suppress_counts
 from experiments.seeds import seed_for
+from experiments.stratification.journal import fingerprint_of, resumed_map
 from experiments.stratification.schemas import Stability
 from experiments.stratification.verdict import Figure, Status, TestResult
 from models.errors import BadTarget
@@ -19,6 +21,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TEST = "stability"
+JOURNAL_FILE = "stability.jsonl"
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,18 @@ def stability_test(
         BootstrapTask(X, centres, labels, recipe, k, seed_for(seed, "stratify", "bootstrap", number))
         for number in range(bootstraps)
     ]
-    found = map_tasks(bootstrap_jaccard, tasks, compute, "bootstrap of the strata")
+    made_from = (centres.astype(np.int64).tobytes(), labels.astype(np.int64).tobytes())
+    found = resumed_map(
+        bootstrap_jaccard,
+        tasks,
+        [f"bootstrap {number}" for number in range(bootstraps)],
+        compute,
+        "bootstrap of the strata",
+        path=None if journal is None else journal / JOURNAL_FILE,
+        fingerprint=fingerprint_of(
+            X, recipe, *(hashlib.sha256(one).hexdigest() for one in made_from), k, seed
+        ),
+    )
     return _judged([one for one in found if one is not None], labels, k, bootstraps, threshold)
 
 
