@@ -48,7 +48,7 @@ class Grouped:
 
     def columns(self, risk: Floats) -> Floats:
         """Return the spline's columns at other risks, shape (m, columns)."""
-        return _columns((logit(risk) - self.middle) / self.spread, self.knots)
+        return spline_columns((logit(risk) - self.middle) / self.spread, self.knots)
 
     def sums(self, weight: Floats) -> Floats:
         """Return the sum of weights in each group, shape (..., groups)."""
@@ -70,7 +70,7 @@ def grouped(risk: Floats) -> Grouped | None:
         return None
     knots = np.unique(np.quantile((value - middle) / spread, KNOTS))
     knots = knots if len(knots) > 2 else knots[:0]
-    design = _columns((logit(means) - middle) / spread, knots)
+    design = spline_columns((logit(means) - middle) / spread, knots)
     return Grouped(means, place, order, starts, knots, middle, spread, design)
 
 
@@ -152,7 +152,7 @@ def _at_share(ordered: Floats, reached: Floats, share: float) -> Floats:
     return np.asarray(np.take_along_axis(ordered, first[..., None], axis=-1)[..., 0], dtype=np.float64)
 
 
-def _columns(value: Floats, knots: Floats) -> Floats:
+def spline_columns(value: Floats, knots: Floats) -> Floats:
     """Return 1, the value and its restricted cubic terms, shape (m, 2 + max(0, knots - 2))."""
     columns = [np.ones_like(value), value]
     if len(knots) > 2:

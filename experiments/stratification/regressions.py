@@ -1,0 +1,339 @@
+"""Three regressions in one form: scores per row and information, from which estimates, robust errors and tests follow.
+
+Rows may carry negative weights, as patients in every stratum with BCH weights do. Variances are sandwiches of scores summed
+over each patient's rows (Lin and Wei 1989, doi 10.1080/01621459.1989.10478874, for Cox); tests are robust score tests at the
+smaller model (Boos 1992, doi 10.1080/00031305.1992.10475921).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.numeric import logistic
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+STEPS = 60
+FEWEST_PER_COLUMN = 2  # patients (or events) per column, below which a test is not tried
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Derivatives of a log likelihood at some coefficients.
+
+    Attributes:
+        scores: shape (rows, columns).
+        information: minus the second derivatives, shape (columns, columns).
+    """
+
+    scores: Floats
+    information: Floats
+
+
+class Regression(Protocol):
+    """A model of one response, linear in columns."""
+
+    @property
+    def patients(self) -> Integers:
+        """The number of each row's patient, shape (rows,)."""
+
+    @property
+    def size(self) -> int:
+        """What limits the number of columns: patients of a linear model, else the rarer class or the events."""
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the columns need a constant."""
+
+    def pieces(self, values: Floats, coefficients: Floats) -> Pieces:
+        """Return the derivatives at coefficients, shape (columns,); values are (rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Least squares: the response, weights and patient of each row, shape (rows,)."""
+
+    response: Floats
+    weight: Floats
+    patients: Integers
+    intercept: bool = field(default=True, init=False)
+
+    @property
+    def size(self) -> int:
+        """Return the number of patients."""
+        return len(np.unique(self.patients))
+
+    def pieces(self, values: Floats, coefficients: Floats) -> Pieces:
+        """See Regression."""
+        residual = self.weight * (self.response - values @ coefficients)
+        return Pieces(values * residual[:, None], (values * self.weight[:, None]).T @ values)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A label, 0.0 or 1.0, with weight and patient of each row, shape (rows,)."""
+
+    response: Floats
+    weight: Floats
+    patients: Integers
+    intercept: bool = field(default=True, init=False)
+
+    @property
+    def size(self) -> int:
+        """Return the number of patients in the rarer class."""
+        return min(len(np.unique(self.patients[self.response == value])) for value in (0.0, 1.0))
+
+    def pieces(self, values: Floats, coefficients: Floats) -> Pieces:
+        """See Regression."""
+        risk = logistic(values @ coefficients)
+        residual, bend = self.weight * (self.response - risk), self.weight * risk * (1 - risk)
+        return Pieces(values * residual[:, None], (values * bend[:, None]).T @ values)
+
+
+@dataclass(frozen=True)
+class Cox:
+    """The hazard of one cause, the others censored, with a baseline of its own in each block; ties are Breslow's.
+
+    Rows stand in the order of block and time: use `cox_of`.
+
+    Attributes:
+        event: shape (rows,), whether the cause happened.
+        weight: shape (rows,).
+        patients: shape (rows,).
+        first: shape (rows,), the first row of the same block that is still at risk at the row's time.
+        last: shape (rows,), the last row of the same block and time.
+        end: shape (rows,), one beyond the last row of the block.
+    """
+
+    event: NDArray[np.bool_]
+    weight: Floats
+    patients: Integers
+    first: Integers
+    last: Integers
+    end: Integers
+    intercept: bool = field(default=False, init=False)
+
+    @property
+    def size(self) -> int:
+        """Return the number of patients with the event."""
+        return len(np.unique(self.patients[self.event]))
+
+    def pieces(self, values: Floats, coefficients: Floats) -> Pieces:
+        """See Regression. Risk sets whose weights do not sum to more than 0 are passed over."""
+        scores = values @ coefficients
+        hazard = self.weight * np.exp(scores - scores.max(initial=0.0))
+        at_risk = self._at_risk(hazard[:, None])[:, 0]
+        known = self.event & (at_risk > 1e-10 * max(float(np.abs(hazard).sum()), 1e-300))
+        means = np.zeros_like(values)
+        means[known] = (self._at_risk(values * hazard[:, None]) / np.where(known, at_risk, 1.0)[:, None])[
+            known
+        ]
+        own = np.where(known, self.weight, 0.0)
+        jump = np.where(known, own / np.where(known, at_risk, 1.0), 0.0)
+        lived = self._lived(np.column_stack([jump, jump[:, None] * means]))
+        expected = hazard[:, None] * (values * lived[:, :1] - lived[:, 1:])
+        residual = own[:, None] * (values - means) * known[:, None] - expected
+        information = (values * (hazard * lived[:, 0])[:, None]).T @ values - (means * own[:, None]).T @ means
+        return Pieces(residual, information)
+
+    def _at_risk(self, amounts: Floats) -> Floats:
+        """Return sums over the rows at risk at each row's time, shape (rows, columns)."""
+        total = np.vstack([np.cumsum(amounts[::-1], axis=0)[::-1], np.zeros((1, amounts.shape[1]))])
+        return np.asarray(total[self.first] - total[self.end], dtype=np.float64)
+
+    def _lived(self, amounts: Floats) -> Floats:
+        """Return sums over the rows of the same block up to each row's time, shape (rows, columns)."""
+        total = np.vstack([np.zeros((1, amounts.shape[1])), np.cumsum(amounts, axis=0)])
+        starts = np.searchsorted(self.end, self.end, side="left")
+        return np.asarray(total[self.last + 1] - total[starts], dtype=np.float64)
+
+
+def cox_of(
+    time: Floats, event: NDArray[np.bool_], weight: Floats, patients: Integers, blocks: Integers
+) -> tuple[Cox, Integers]:
+    """Return the model and the order of its rows: values must be given as values[order]; all arguments (rows,)."""
+    order = np.lexsort((time, blocks))
+    days, place = time[order], blocks[order]
+    starts = np.searchsorted(place, place, side="left")
+    key = np.unique(np.column_stack([place, days]), axis=0, return_inverse=True)[1].ravel()
+    ends = np.searchsorted(place, place, side="right")
+    model = Cox(
+        event[order],
+        weight[order],
+        patients[order],
+        np.maximum(np.searchsorted(key, key, side="left"), starts),
+        np.searchsorted(key, key, side="right") - 1,
+        ends,
+    )
+    return model, np.asarray(order, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Coefficients, shape (columns,), and their robust covariance."""
+
+    coefficients: Floats
+    covariance: Floats
+
+
+def independent(values: Floats, limit: float = 1e-6) -> list[int]:
+    """Return the columns of values, shape (rows, columns), that do not follow from a constant and those before them."""
+    kept: list[int] = []
+    basis = np.ones((len(values), 1)) / np.sqrt(max(len(values), 1))
+    for column in range(values.shape[1]):
+        own = values[:, column] - values[:, column].mean()
+        size = float(np.linalg.norm(own))
+        if size <= 1e-12 * (1 + float(np.abs(values[:, column]).max(initial=0.0))):
+            continue
+        rest = own / size
+        for _ in range(2):  # once more, as the first leaves rounding errors
+            rest = rest - basis @ (basis.T @ rest)
+        left = float(np.linalg.norm(rest))
+        if left**2 > limit:
+            kept.append(column)
+            basis = np.column_stack([basis, rest / left])
+    return kept
+
+
+def solve(model: Regression, values: Floats, *, penalty: float | Floats = 0.0) -> Floats | None:
+    """Return the coefficients, shape (columns,), by Newton steps on the scores; None where they do not settle.
+
+    Args:
+        model: the rows.
+        values: shape (rows, columns); of a model with an intercept a constant stands among them.
+        penalty: half the weight of each squared coefficient, on the scale of the log likelihood.
+    """
+    columns = values.shape[1]
+    weight = np.broadcast_to(np.asarray(penalty, dtype=np.float64), (columns,))
+    found, bound = np.zeros(columns), 1e-8 * max(len(values), 1)
+    for _ in range(STEPS):
+        pieces = model.pieces(values, found)
+        gradient = pieces.scores.sum(axis=0) - weight * found
+        if np.abs(gradient).max(initial=0.0) <= bound:
+            return found
+        bend = pieces.information + np.diag(weight)
+        lowest = float(np.linalg.eigvalsh(bend).min(initial=np.inf))
+        # Signed weights may bend the wrong way far from the solution: there the step follows the gradient more closely.
+        bend = bend + max(0.0, 1e-9 * float(np.trace(np.abs(bend))) - lowest) * np.eye(columns)
+        step = np.linalg.solve(bend, gradient)
+        found = found + step * min(1.0, 2.0 / max(float(np.abs(values @ step).max(initial=0.0)), 2e-300))
+        if not np.isfinite(found).all() or np.abs(values @ found).max(initial=0.0) > 1e4:
+            return None
+    return None
+
+
+def fit(model: Regression, values: Floats) -> Fitted | None:
+    """Return estimates with their robust covariance; None where there are none (separation, a bend that is no maximum)."""
+    found = solve(model, values)
+    if found is None:
+        return None
+    pieces = model.pieces(values, found)
+    if np.linalg.eigvalsh(pieces.information).min(initial=np.inf) <= 1e-9:
+        return None
+    inverse = np.linalg.inv(pieces.information)
+    moved = per_patient(pieces.scores, model.patients) @ inverse
+    return Fitted(found, moved.T @ moved)
+
+
+@dataclass(frozen=True)
+class ScoreTest:
+    """Whether added columns bring anything: the statistic, its degrees of freedom and p; None where it is not possible."""
+
+    statistic: float | None
+    df: int
+    p: float | None
+
+
+def score_test(model: Regression, smaller: Floats, added: Floats) -> ScoreTest:
+    """Test added columns beyond those of the smaller model, robust to misfit of variances.
+
+    The score of the added columns at the smaller model's solution, freed of what its columns explain, over the sandwich of
+    the patients' contributions. These are enlarged for the columns that were fitted, and p is Hotelling's, so that the
+    level holds with few patients or events per column.
+
+    Args:
+        model: the rows.
+        smaller: shape (rows, columns), independent, with a constant where the model has an intercept.
+        added: shape (rows, more); what follows from the smaller ones is left out.
+    """
+    df_none = ScoreTest(None, 0, None)
+    bias = smaller if model.intercept else np.column_stack([np.ones(len(smaller)), smaller])
+    beyond = independent_beyond(bias, added)
+    if not beyond:
+        return df_none
+    more = added[:, beyond]
+    found = solve(model, smaller, penalty=1e-6 * len(smaller))
+    size, columns, df = model.size, smaller.shape[1], len(beyond)
+    if found is None or size - columns - df < FEWEST_PER_COLUMN:
+        return ScoreTest(None, df, None)
+    both = np.column_stack([smaller, more])
+    pieces = model.pieces(both, np.append(found, np.zeros(df)))
+    inside, across = pieces.information[:columns, :columns], pieces.information[columns:, :columns]
+    ridge = 1e-9 * float(np.trace(inside)) / max(columns, 1)
+    hat = np.linalg.solve(inside + ridge * np.eye(columns), across.T).T if columns else np.zeros((df, 0))
+    scores = per_patient(pieces.scores, model.patients)
+    effective = scores[:, columns:] - scores[:, :columns] @ hat.T
+    total = effective.sum(axis=0)
+    rest = size - columns
+    variance = effective.T @ effective * size / rest
+    if np.linalg.eigvalsh(variance).min() <= 1e-12 * max(float(np.trace(variance)), 1e-300):
+        return ScoreTest(None, df, None)
+    statistic = float(total @ np.linalg.solve(variance, total))
+    return ScoreTest(statistic, df, _hotelling_p(statistic, df, rest))
+
+
+def _hotelling_p(statistic: float, df: int, rest: int) -> float:
+    from scipy.stats import f as f_distribution
+
+    ratio = statistic * (rest - df) / (rest * df) if rest > df else 0.0
+    return float(f_distribution.sf(ratio, df, max(rest - df, 1)))
+
+
+def independent_beyond(smaller: Floats, added: Floats, limit: float = 1e-3) -> list[int]:
+    """Return which added columns keep more than a share `limit` of their variance beyond the smaller ones and each other."""
+    orthonormal, triangle = np.linalg.qr(smaller)
+    basis = orthonormal[:, np.abs(np.diag(triangle)) > 1e-10]
+    kept: list[int] = []
+    for column in range(added.shape[1]):
+        own = added[:, column] - added[:, column].mean()
+        size = float(np.linalg.norm(own))
+        if size <= 1e-12:
+            continue
+        rest = own / size
+        for _ in range(2):
+            rest = rest - basis @ (basis.T @ rest)
+        left = float(np.linalg.norm(rest))
+        if left**2 > limit:
+            kept.append(column)
+            basis = np.column_stack([basis, rest / left])
+    return kept
+
+
+def per_patient(scores: Floats, patients: Integers) -> Floats:
+    """Return scores summed over each patient's rows, shape (patients, columns)."""
+    place = np.unique(patients, return_inverse=True)[1]
+    sums = np.zeros((int(place.max(initial=-1)) + 1, scores.shape[1]))
+    np.add.at(sums, place, scores)
+    return sums
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """Return Holm's adjusted p-values (1979, Scandinavian Journal of Statistics 6); None is not counted."""
+    known = [place for place, value in enumerate(p) if value is not None]
+    found: list[float | None] = [None] * len(p)
+    reached = 0.0
+    for rank, place in enumerate(sorted(known, key=lambda one: (p[one], one))):
+        reached = max(reached, min(1.0, float(p[place] or 0.0) * (len(known) - rank)))
+        found[place] = reached
+    return found
+
+
+def rows_of(model: Linear | Logistic, rows: NDArray[np.generic]) -> Linear | Logistic:
+    """Return the model of some rows."""
+    return replace(
+        model, response=model.response[rows], weight=model.weight[rows], patients=model.patients[rows]
+    )
