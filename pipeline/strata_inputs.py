@@ -160,8 +160,8 @@ def search_settings(asked: Stratification) -> SearchSettings:
     return SearchSettings(
         most_strata=asked.most_strata,
         smallest_share=asked.smallest_share,
-        draws=asked.null.draws,
-        null_level=asked.null.level,
+        draws=asked.one_group.draws,
+        null_level=asked.one_group.level,
         prediction_strength=asked.number.prediction_strength,
         splits=asked.number.splits,
         resamples=asked.number.resamples,

@@ -116,7 +116,7 @@ def _strata_parameters(study: Study, name: str) -> dict[str, str]:
     flat: dict[str, Any] = {"seed": study.seed, "disclosure": study.disclosure.level}
     for key, value in asked.items():
         if isinstance(value, dict) and key in (
-            "null",
+            "one_group",
             "number",
             "stability",
             "replication",

@@ -91,7 +91,7 @@ def small_study(name: str, **changes: Any) -> dict[str, Any]:
                 "index": "baseline",
                 "feature_sets": ["inflammatory"],
                 "most_strata": 2,
-                "null": {"draws": 19},
+                "one_group": {"draws": 19},
                 "number": {"splits": 2, "resamples": 10},
                 "stability": {"bootstraps": 10},
                 "panel": {"most": 2, "folds": 2},

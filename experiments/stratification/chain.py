@@ -65,7 +65,7 @@ class SearchSettings:
     agreement: float = 0.6
     centroid_correlation: float = 0.8
     fewest: int = 100
-    required: tuple[str, ...] = ("null", "number", "stability", "replication")
+    required: tuple[str, ...] = ("one_group", "number", "stability", "replication")
     stop_when_decided: bool = False
 
 

@@ -101,8 +101,8 @@ def run_draws(
         [task.key for task in tasks],
         compute,
         "draws of one group",
-        None if journal is None else journal / JOURNAL_FILE,
-        fingerprint_of(
+        path=None if journal is None else journal / JOURNAL_FILE,
+        fingerprint=fingerprint_of(
             source.X,
             recipe,
             hashlib.sha256(np.ascontiguousarray(source.centres).tobytes()).hexdigest(),
@@ -112,9 +112,8 @@ def run_draws(
             seed,
         ),
     )
-    return Draws.validate(
-        pl.DataFrame([row for found in rows for row in found], schema=Draws.to_polars_schema()), cast=True
-    )
+    table = pl.DataFrame([row for found in rows for row in found], infer_schema_length=None)
+    return Draws.validate(table, cast=True)
 
 
 def drawn_figures(task: DrawTask) -> list[dict[str, Any]]:
@@ -181,7 +180,7 @@ def null_test(draws: pl.DataFrame, *, level: float) -> TestResult:
     ]
     figures.append(Figure("separation", observed, n=sum(counts.values())))
     return TestResult(
-        "null",
+        "one_group",
         "passed" if passed else "failed",
         _reason(observed, at, reached, counts, p_values),
         tuple(figures),
@@ -225,7 +224,7 @@ def decide(
 
     def statistic(null: str, number: int) -> float:
         task = DrawTask(source, recipe, ks, smallest_share, 0, null, number, seed)
-        return max(row["separation"] for row in drawn_figures(task))
+        return max(float(row["separation"]) for row in drawn_figures(task))
 
     observed = statistic(OBSERVED, 0)
     allowed = (

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 Status = Literal["passed", "failed", "not_possible", "not_asked"]
 
-CHAIN = ("null", "number", "stability", "replication", "value")
+CHAIN = ("one_group", "number", "stability", "replication", "value")
 CONTINUUM = "no clusters: a continuum"
 
 
@@ -99,7 +99,7 @@ def verdict(k: int, tests: Sequence[TestResult], required: Sequence[str]) -> Ver
     """
     ordered = tuple(sorted(tests, key=lambda one: CHAIN.index(one.name)))
     by_name = {one.name: one for one in ordered}
-    none = any(name in by_name and by_name[name].status != "passed" for name in ("null", "number"))
+    none = any(name in by_name and by_name[name].status != "passed" for name in ("one_group", "number"))
     if k == 1 or none:
         return Verdict(CONTINUUM, 1, False, ordered)
     counted = [one for one in ordered if one.name in required]

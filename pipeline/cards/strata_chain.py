@@ -15,7 +15,7 @@ from pipeline.files import read_table
 from pipeline.settings.stratification import Stratification
 
 ASKED = {
-    "null": "Would one group, of any shape, give this?",
+    "one_group": "Would one group, of any shape, give this?",
     "number": "How many strata, from one up?",
     "stability": "Is each stratum found again in other samples of the same patients?",
     "replication": "Is it found again in the other country?",

@@ -96,8 +96,8 @@ def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
     """Return the figures that decided: of each test the one that came closest to its threshold first."""
     figures = {(row["test"], row["figure"]): row for row in tests.iter_rows(named=True)}
     shown = (
-        ("null", "p_copula", "One group as a copula"),
-        ("null", "p_continuum", "One group as a continuum"),
+        ("one_group", "p_copula", "One group as a copula"),
+        ("one_group", "p_continuum", "One group as a continuum"),
         ("stability", "jaccard", "Least stable stratum"),
         ("replication", "agreement", "Agreement between countries"),
     )
@@ -106,11 +106,11 @@ def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
     for test, figure, what in shown:
         row = figures.get((test, figure))
         if row is not None and row["estimate"] is not None:
-            value = number(row["estimate"], digits=3 if test == "null" else 2)
+            value = number(row["estimate"], digits=3 if test == "one_group" else 2)
             rows.append(
                 {
                     "what": what,
-                    "figure": f"p = {value}" if test == "null" else value,
+                    "figure": f"p = {value}" if test == "one_group" else value,
                     "beside": f"test {test}: {status.get(test, 'not run')}",
                 }
             )

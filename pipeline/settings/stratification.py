@@ -11,10 +11,10 @@ from pipeline.settings.base import Name, Settings, Text
 if TYPE_CHECKING:
     from pipeline.settings.study import Study
 
-Test = Literal["null", "number", "stability", "replication", "value"]
+Test = Literal["one_group", "number", "stability", "replication", "value"]
 
 
-class NullTest(Settings):
+class OneGroupTest(Settings):
     """Test 1: one group, drawn as copula and as continuum, goes through the whole procedure."""
 
     draws: int = Field(default=99, ge=19, le=9999)  # of each null; p = (b + 1) / (draws + 1)
@@ -90,12 +90,12 @@ class Stratification(Settings):
     adjustment: Name | None = None  # one of the study's adjustments, fitted anew in every resample
     most_strata: int = Field(default=6, ge=2, le=12)
     smallest_share: float = Field(default=0.05, gt=0, le=0.5)  # of the patients in a stratum
-    null: NullTest = NullTest()
+    one_group: OneGroupTest = OneGroupTest()
     number: NumberTest = NumberTest()
     stability: StabilityTest = StabilityTest()
     replication: ReplicationTest = ReplicationTest()
     value: ValueTest = ValueTest()
-    required: tuple[Test, ...] = ("null", "number", "stability", "replication")
+    required: tuple[Test, ...] = ("one_group", "number", "stability", "replication")
     panel: Panel = Panel()
     compare_with: tuple[
         str, ...
@@ -107,8 +107,8 @@ class Stratification(Settings):
             raise ValueError("give either feature_sets (who patients are) or course (how they change)")
         if self.columns is not None and self.course is not None:
             raise ValueError("columns are of feature sets; a course names its variables")
-        if not {"null", "number"} <= set(self.required):
-            raise ValueError("required must hold null and number: without them every search finds strata")
+        if not {"one_group", "number"} <= set(self.required):
+            raise ValueError("required must hold one_group and number: without them every search finds strata")
         return self
 
 

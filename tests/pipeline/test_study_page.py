@@ -18,7 +18,7 @@ MODELS = [
     *[member for union in (outcome.Outcome, outcome.PredictionTime, experiment.Scheme) for member in get_args(get_args(union)[0])],
     outcome.Estimand, outcome.DecisionRange, experiment.LearnerSettings, experiment.CellSettings, experiment.Primary,
     experiment.Tuning, experiment.Probe, experiment.Examination, experiment.Reliability, experiment.Audit, experiment.Disclosure, experiment.Compute, study.Study, study.Consent,
-    stratification.Stratification, stratification.NullTest, stratification.NumberTest, stratification.StabilityTest,
+    stratification.Stratification, stratification.OneGroupTest, stratification.NumberTest, stratification.StabilityTest,
     stratification.ReplicationTest, stratification.ValueTest, stratification.Panel, stratification.Course,
     adjustment.AdjustmentSettings, adjustment.NormSettings, adjustment.CompositeSettings,
     cohort.Source, cohort.Dialect, cohort.Variable, cohort.HarmonisationSettings,
