@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from models.base_rate import BaseRate
 from models.clinical import Clinical
 from models.clustering.contract import ClustererKind
+from models.clustering.distances import prepare_distances
 from models.clustering.gaussian_mixture import GaussianMixtureClusterer
+from models.clustering.hierarchical import HierarchicalClusterer
+from models.clustering.k_medoids import KMedoidsClusterer
 from models.clustering.representation import prepare
 from models.contract import Learner, LearnerKind
 from models.cox_learners import DEFAULTS as COX_DEFAULTS
@@ -19,6 +22,7 @@ from models.light_gbm import DEFAULTS as LIGHT_GBM_DEFAULTS
 from models.light_gbm import LightGbm, light_gbm_space
 from models.light_gbm_hazard import DEFAULTS as LIGHT_GBM_HAZARD_DEFAULTS
 from models.light_gbm_hazard import LightGbmHazard, light_gbm_hazard_space
+from models.preprocessing import SMALLEST_GROUP
 from models.stacking import DEFAULTS as STACKING_DEFAULTS
 from models.stacking import Stacking, stacking_space
 from models.xg_boost import DEFAULTS as XG_BOOST_DEFAULTS
@@ -128,5 +132,21 @@ CLUSTERERS: dict[str, ClustererKind] = {
         load=GaussianMixtureClusterer.from_parts,
         description="Gaussian mixture on imputed, winsorised and scaled columns, reduced to principal components.",
         likelihood=True,
+    ),
+    "k_medoids": ClustererKind(
+        build=KMedoidsClusterer,
+        prepare=prepare_distances,
+        load=KMedoidsClusterer.from_parts,
+        description="K-medoids on distances over numbers and categories, each pair of patients over what both have.",
+        categories=True,
+        fewest=SMALLEST_GROUP,
+    ),
+    "hierarchical": ClustererKind(
+        build=HierarchicalClusterer,
+        prepare=prepare_distances,
+        load=HierarchicalClusterer.from_parts,
+        description="Branches of a tree of distances over numbers and categories, outlying patients joined to the nearest.",
+        categories=True,
+        fewest=SMALLEST_GROUP,
     ),
 }
