@@ -9,6 +9,7 @@ from models.clustering.contract import ClustererKind
 from models.clustering.distances import prepare_distances
 from models.clustering.gaussian_mixture import GaussianMixtureClusterer
 from models.clustering.hierarchical import HierarchicalClusterer
+from models.clustering.k_means import KMeansClusterer
 from models.clustering.k_medoids import KMedoidsClusterer
 from models.clustering.representation import prepare
 from models.contract import Learner, LearnerKind
@@ -130,8 +131,16 @@ CLUSTERERS: dict[str, ClustererKind] = {
         build=GaussianMixtureClusterer,
         prepare=prepare,
         load=GaussianMixtureClusterer.from_parts,
-        description="Gaussian mixture on imputed, winsorised and scaled columns, reduced to principal components.",
+        description="Gaussian mixture with parsimonious covariances on imputed, scaled, winsorised and reduced columns.",
         likelihood=True,
+        fewest=11,
+    ),
+    "k_means": ClustererKind(
+        build=KMeansClusterer,
+        prepare=prepare,
+        load=KMeansClusterer.from_parts,
+        description="k-means with soft membership on imputed, scaled, winsorised and reduced columns.",
+        fewest=11,
     ),
     "k_medoids": ClustererKind(
         build=KMedoidsClusterer,

@@ -8,8 +8,10 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
+from models.clustering.expectation_maximisation import SMALLEST_VARIANCE, ascend
+from models.clustering.gaussian_mixture import GaussianMixtureClusterer, fit_mixture
+from models.clustering.mixture import DIAGONAL, FULL, SHARED, SHARED_SPHERICAL, STRUCTURES
 from models.errors import BadTarget
-from models.clustering.gaussian_mixture import GaussianMixtureClusterer
 from models.registry import CLUSTERERS
 
 
@@ -54,18 +56,47 @@ def test_heavy_tails_and_a_constant_share_are_no_strata() -> None:
     np.testing.assert_array_equal(share, np.ones((300, 1)))
 
 
-def test_bic_equals_scikit_learn() -> None:
-    X, _ = planted(4.0)
-    made = GaussianMixtureClusterer(2, 3).fit(X)
-    state = json.loads(made.to_parts()["learner.json"])
-    values = X.to_numpy()
-    points = np.clip((values - values.mean(axis=0)) / values.std(axis=0), -3, 3)
-    theirs = [
-        GaussianMixture(2, covariance_type=kind, reg_covar=1e-3, n_init=3, random_state=3).fit(points)
-        for kind in ("diag", "full")
-    ]
-    assert made.bic(X) == pytest.approx(min(model.bic(points) for model in theirs), rel=1e-9)
-    assert state["covariance"] in {"diag", "full"}
+@pytest.mark.parametrize(("structure", "theirs"), [(SHARED, "tied"), (DIAGONAL, "diag"), (FULL, "full")])
+def test_likelihood_and_bic_are_those_of_scikit_learn(structure: str, theirs: str) -> None:
+    X, stratum = planted(4.0)
+    points = X.to_numpy()
+    climb = ascend(points, np.eye(2)[stratum], structure, 2000, 1e-12)
+    model = GaussianMixture(
+        2,
+        covariance_type=theirs,
+        reg_covar=SMALLEST_VARIANCE,
+        tol=1e-12,
+        max_iter=2000,
+        means_init=climb.mixture.means,
+        weights_init=climb.mixture.weights,
+    ).fit(points)
+    assert climb.likelihood == pytest.approx(model.score(points) * len(points), rel=1e-7)
+    assert climb.mixture.bic(points) == pytest.approx(model.bic(points), rel=1e-7)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_structure_is_what_its_name_says_and_climbing_never_falls(structure: str) -> None:
+    X, stratum = planted(2.0)
+    points = X.to_numpy() * [1.0, 2.0, 3.0, 1.0]
+    climbs = [ascend(points, np.eye(2)[stratum], structure, rounds) for rounds in (1, 2, 4, 8, 16)]
+    assert np.all(np.diff([climb.likelihood for climb in climbs]) > 0)
+    factors = climbs[-1].mixture.factors
+    precisions = factors @ factors.transpose(0, 2, 1)
+    off = np.abs(precisions * (1 - np.eye(4))).max()
+    assert (structure in {SHARED, FULL}) == bool(off > 1e-3)
+    assert structure.startswith("shared") == np.array_equal(precisions[0], precisions[1])
+    free = {tuple(np.round(np.diagonal(one), 6)) for one in precisions}
+    assert (structure == SHARED_SPHERICAL) == all(len(set(one)) == 1 for one in free)
+
+
+def test_the_structure_follows_the_strata() -> None:
+    draws = np.random.default_rng(5)
+    label = np.repeat([0, 1], 250)
+    points = draws.normal(size=(500, 3)) + 5 * label[:, None] * [1, 0, 0]
+    assert fit_mixture(points, 2, 1).structure == SHARED_SPHERICAL
+    stretched = points * np.where(label[:, None] == 1, [1, 3, 0.3], 1.0)
+    assert fit_mixture(stretched, 2, 1).structure == DIAGONAL
+    assert fit_mixture(points @ [[1, 0, 0], [0.9, 0.4, 0], [0.5, 0.2, 0.3]], 2, 1).structure == SHARED
 
 
 def test_missing_values_order_and_extra_columns() -> None:
@@ -88,7 +119,9 @@ def test_stored_mixture_comes_back_without_patients() -> None:
     assert not any(repr(value).encode() in parts["learner.json"] for value in X.to_numpy().ravel())
 
 
-@pytest.mark.parametrize("damage", ["kind", "weights", "means", "factors", "axes", "preprocessing", "k"])
+@pytest.mark.parametrize(
+    "damage", ["kind", "weights", "means", "factors", "structure", "representation", "k"]
+)
 def test_damaged_parts_are_refused(damage: str) -> None:
     state = json.loads(GaussianMixtureClusterer(2, 3).fit(planted(5.0)[0]).to_parts()["learner.json"])
     for broken in (
@@ -101,7 +134,7 @@ def test_damaged_parts_are_refused(damage: str) -> None:
 
 @pytest.mark.parametrize("X", [planted(0.0, n=15)[0], pl.DataFrame({"ward": ["A", "B"] * 50})])
 def test_too_few_rows_or_no_number_is_refused(X: pl.DataFrame) -> None:
-    with pytest.raises(BadTarget, match="needs numeric columns"):
+    with pytest.raises(BadTarget, match=r"needs 22 rows|No column is a number"):
         GaussianMixtureClusterer(2, 3).fit(X)
 
 

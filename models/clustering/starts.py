@@ -1,0 +1,138 @@
+"""Partitions from which a search for strata begins."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.spatial.distance import cdist
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+DRAWS, LLOYD_ROUNDS = 6, 8
+MOST_LINKED = 500  # points of which a tree is built
+SIDE_VIEWS = (1, 2, 3)  # leading separating directions that are looked at alone
+PURSUED, DIRECTIONS, FIRST_ROUNDS, LAST_ROUNDS, FOLLOWED = 4, 40, 10, 30, 6
+SMALLEST_SHARE = 0.05  # of the smaller of two groups
+LEAST_WITHIN = 0.02  # of a unit variance
+
+
+def partitions(points: Floats, k: int, seed: int, *, metric: bool = False) -> Iterator[Integers]:
+    """Yield labels 0..k-1 of each point, shape (rows,), from k-means and Ward's tree of points.
+
+    Unless the distances of points are a `metric` that is to be kept, of separating directions as well.
+    """
+    generator = np.random.default_rng(seed)
+    yield from _by_means(points, k, DRAWS, generator)
+    yield _by_tree(points, k, generator)
+    if metric:
+        return
+    pursued = separating(points)
+    for count in SIDE_VIEWS:
+        if count <= pursued.shape[1]:
+            yield from _by_means(pursued[:, :count], k, 2, generator)
+            yield _by_tree(pursued[:, :count], k, generator)
+
+
+def separating(points: Floats) -> Floats:
+    """Return coordinates along directions that divide points best into two, shape (rows, at most 4), by falling gain.
+
+    Points are brought to unit covariance. In each round the mixture of two Gaussians with a common covariance is climbed from
+    many directions; the one whose log-likelihood gains most over a single Gaussian is kept, scaled to unit variance within
+    the two, and the search goes on at right angles to it: projection pursuit (Huber 1985, doi 10.1214/aos/1176349519) with the
+    mixture's likelihood as its index. The directions to begin from are drawn with a seed of their own: the same points give
+    the same coordinates.
+    """
+    generator = np.random.default_rng(0)
+    rest = _whitened(points)
+    found = []
+    for _ in range(min(PURSUED, rest.shape[1])):
+        direction, within = _two_groups(rest, generator)
+        along = rest @ direction
+        found.append(along / np.sqrt(within))
+        if rest.shape[1] == 1:
+            break
+        basis = np.linalg.qr(np.column_stack([direction, np.eye(len(direction))]))[0][:, 1 : len(direction)]
+        rest = rest @ basis
+    return np.column_stack(found)
+
+
+def _two_groups(points: Floats, generator: np.random.Generator) -> tuple[Floats, float]:
+    """Return the unit direction between the two groups of largest likelihood, and the variance within them along it."""
+    d = points.shape[1]
+    directions = generator.normal(size=(d, DIRECTIONS if d > 1 else 4))
+    cuts = np.linspace(0.25, 0.75, directions.shape[1])
+    directions, gains, shares, _ = _climb(points, directions, cuts, FIRST_ROUNDS)
+    best = np.argsort(-gains, kind="stable")[:FOLLOWED]
+    directions, gains, _, within = _climb(points, directions[:, best], 1 - shares[best], LAST_ROUNDS)
+    first = int(gains.argmax())
+    return directions[:, first], float(within[first])
+
+
+def _climb(
+    points: Floats, directions: Floats, cuts: Floats, rounds: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return unit directions, gains in log-likelihood, shares of the upper group and variances within, after some rounds.
+
+    Points have unit covariance, so two groups of shares p and 1 - p whose means differ by m leave the variance 1 - p(1 - p)m'm
+    along m and 1 across: all directions climb at once in two products of matrices.
+    """
+    rows = len(points)
+    ranks = np.sort(points @ directions, axis=0)
+    places = (cuts * rows).astype(np.int64).clip(0, rows - 1)
+    upper = (points @ directions > ranks[places, np.arange(len(cuts))]).astype(np.float64)
+    for _ in range(rounds):
+        share = upper.mean(axis=0).clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+        apart = points.T @ upper / (rows * share * (1 - share))
+        square = (apart**2).sum(axis=0) + 1e-12
+        within = np.maximum(1 - share * (1 - share) * square, LEAST_WITHIN)
+        along = points @ apart
+        odds = (along - (1 - 2 * share) * square / 2) / within + np.log(share / (1 - share))
+        upper = 1 / (1 + np.exp(-odds.clip(-30, 30)))
+    length = np.sqrt(square)
+    place = along / length
+    parts = [
+        np.log(part) - (place - centre) ** 2 / (2 * within) - np.log(within) / 2
+        for part, centre in ((share, (1 - share) * length), (1 - share, -share * length))
+    ]
+    gains = np.logaddexp(*parts).sum(axis=0) + (place**2).sum(axis=0) / 2
+    return apart / length, gains, share, within
+
+
+def _whitened(points: Floats) -> Floats:
+    away = points - points.mean(axis=0)
+    variances, directions = np.linalg.eigh(away.T @ away / len(points))
+    kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
+    return np.asarray(away @ (directions[:, kept] / np.sqrt(variances[kept])), dtype=np.float64)
+
+
+def _by_means(points: Floats, k: int, draws: int, generator: np.random.Generator) -> Iterator[Integers]:
+    """Yield a few rounds of k-means from seeds drawn far apart (Arthur and Vassilvitskii 2007)."""
+    for _ in range(draws):
+        centroids = points[[int(generator.integers(len(points)))]]
+        for _ in range(k - 1):
+            nearest = cdist(points, centroids, "sqeuclidean").min(axis=1)
+            total = float(nearest.sum())
+            chances = nearest / total if total > 0 else np.full(len(points), 1 / len(points))
+            centroids = np.vstack([centroids, points[int(generator.choice(len(points), p=chances))]])
+        yield _lloyd(points, centroids)
+
+
+def _by_tree(points: Floats, k: int, generator: np.random.Generator) -> Integers:
+    """Return a cut of Ward's tree of some points, carried to all by their centroids."""
+    some = points
+    if len(points) > MOST_LINKED:
+        some = points[np.sort(generator.choice(len(points), MOST_LINKED, replace=False))]
+    label = cut_tree(linkage(some, "ward"), n_clusters=k)[:, 0]
+    return _lloyd(points, np.stack([some[label == number].mean(axis=0) for number in range(k)]))
+
+
+def _lloyd(points: Floats, centroids: Floats) -> Integers:
+    k = len(centroids)
+    for _ in range(LLOYD_ROUNDS):
+        label = cdist(points, centroids, "sqeuclidean").argmin(axis=1)
+        member = np.eye(k)[label]
+        sizes = member.sum(axis=0)
+        centroids = np.where(sizes[:, None] > 0, member.T @ points / np.maximum(sizes, 1)[:, None], centroids)
+    return np.asarray(label, dtype=np.int64)
