@@ -1,0 +1,319 @@
+"""The smallest panel of columns that assigns patients to their strata with a declared accuracy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.compute import Compute, map_tasks
+from experiments.evaluation.intervals import Interval
+from experiments.seeds import seed_for
+from experiments.stratification.explanation_schemas import Accuracy, PanelColumns, table_of
+from experiments.stratification.importance import accuracy_interval, balanced_accuracy, folds_of
+from models.columns import is_category
+from models.preprocessing import Preprocessor
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+CANDIDATES = 60  # columns that tell most by themselves; the others are not tried beside them
+FARTHEST = 4.0  # standard deviations: what lies farther off is taken as this
+RIDGE = 0.01  # of the mean variance within strata: squares of skewed columns are nearly copies
+
+
+@dataclass(frozen=True)
+class PanelSettings:
+    """What is asked of a panel: balanced accuracy, largest number of columns, and folds."""
+
+    accuracy: float = 0.8
+    most: int = 8
+    folds: int = 5
+
+
+@dataclass(frozen=True)
+class PathTask:
+    """One forward selection; `test` marks the patients that are tested on, None: all are trained on."""
+
+    X: pl.DataFrame
+    strata: Integers
+    centres: tuple[str | None, ...]
+    test: NDArray[np.bool_] | None
+    most: int
+    folds: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """Columns in the order in which they were taken, and the balanced accuracy on the test patients at each size."""
+
+    columns: tuple[str, ...]
+    accuracy: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The panel's tables as in `explanation_schemas`, the chosen size (None: not reached) and a sentence."""
+
+    path: pl.DataFrame
+    columns: pl.DataFrame
+    size: int | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What the classifier sees of each column: a number with its square, or the levels of a category.
+
+    Attributes:
+        fitted: training values, shape (training patients, derived).
+        judged: test values, shape (test patients, derived).
+        of: the derived columns of each column.
+    """
+
+    fitted: Floats
+    judged: Floats
+    of: Mapping[str, Integers]
+
+
+def find_panel(
+    X: pl.DataFrame,
+    strata: Integers,
+    centres: Sequence[str | None],
+    fold: Integers,
+    *,
+    settings: PanelSettings,
+    sets: Mapping[str, str],
+    beside: Interval,
+    seed: int,
+    compute: Compute,
+) -> Panel:
+    """Search the smallest panel, forward, with the whole selection inside each outer fold.
+
+    The size is the smallest whose 95 % interval of out-of-fold balanced accuracy lies at or above the declared accuracy as a whole,
+    so that no panel is promised for a lucky mean; the columns at that size are then selected on all patients. That none
+    is reached is a result.
+
+    Args:
+        X: the columns as a clinician sees them, one row per patient.
+        strata: shape (patients,), from 0.
+        centres: of each patient.
+        fold: outer fold of each patient.
+        settings: what is declared.
+        sets: the feature set of each column.
+        beside: accuracy of a classifier on all columns, printed beside.
+        seed: study's seed.
+        compute: where the selections run.
+    """
+    most = min(settings.most, X.width)
+    tests = [fold == number for number in range(int(fold.max()) + 1)]
+    tasks = [
+        PathTask(
+            X,
+            strata,
+            tuple(centres),
+            test,
+            most,
+            settings.folds,
+            seed_for(seed, "stratify", "panel", number),
+        )
+        for number, test in enumerate([*tests, None])
+    ]
+    *outer, last = map_tasks(select_path, tasks, compute, "smallest panel")
+    size, intervals = None, []
+    for number in range(min(len(one.columns) for one in [*outer, last])):
+        found = accuracy_interval(np.array([one.accuracy[number] for one in outer]))
+        intervals.append(found)
+        if size is None and _reaches(found, settings.accuracy):
+            size = number + 1
+    path = _path_table(
+        intervals,
+        size,
+        beside=beside,
+        width=X.width,
+        declared=settings.accuracy,
+        k=int(strata.max()) + 1,
+    )
+    columns = _columns_table(outer, last, size, len(intervals), sets)
+    return Panel(path, columns, size, _sentence(columns, size, intervals, beside, settings))
+
+
+def _reaches(found: Interval, declared: float) -> bool:
+    least = found.lower if found.lower is not None else found.estimate
+    return least is not None and least >= declared
+
+
+def select_path(task: PathTask) -> Path:
+    """Take columns one by one, each time the one with which the strata are told best within the training patients.
+
+    Told best: the smallest log loss of a linear discriminant analysis with equal prior chances, balanced over strata, in inner
+    folds. It moves with every column, where accuracy stands still.
+    """
+    train = np.ones(len(task.strata), dtype=np.bool_) if task.test is None else ~task.test
+    strata = task.strata[train]
+    centres = [centre for centre, own in zip(task.centres, train, strict=True) if own]
+    inner = folds_of(strata, centres, task.folds, task.seed)
+    X = task.X.filter(pl.Series(train))
+    if inner is None:
+        return Path((), ())
+    pieces = [
+        (coded_blocks(X, inner != number), strata[inner != number], strata[inner == number])
+        for number in range(int(inner.max()) + 1)
+    ]
+    kept = [name for name in X.columns if all(name in blocks.of for blocks, _, _ in pieces)]
+    alone = {name: _inner_loss(pieces, [name]) for name in kept}
+    candidates = sorted(kept, key=lambda name: (alone[name], name))[:CANDIDATES]
+    chosen: list[str] = []
+    while candidates and len(chosen) < task.most:
+        losses = {
+            name: alone[name] if not chosen else _inner_loss(pieces, [*chosen, name]) for name in candidates
+        }
+        chosen.append(min(candidates, key=lambda name: (losses[name], name)))
+        candidates.remove(chosen[-1])
+    if task.test is None:
+        return Path(tuple(chosen), ())
+    blocks = coded_blocks(task.X, train)
+    found = [
+        balanced_accuracy(told_scores(blocks, chosen[:size], strata).argmax(axis=1), task.strata[task.test])
+        for size in range(1, len(chosen) + 1)
+    ]
+    return Path(tuple(chosen), tuple(found))
+
+
+def coded_blocks(X: pl.DataFrame, train: NDArray[np.bool_]) -> Blocks:
+    """Return training and test values, imputed, scaled and winsorised by the training patients; no mark of missing values.
+
+    A panel that went by what is missing could not be measured.
+    """
+    coded = Preprocessor.fit(X.filter(pl.Series(train)), columns=X.columns, scale=True, markers=False)
+    values = np.clip(coded.transform(X), -FARTHEST, FARTHEST)
+    parts, of, place = [values], {}, values.shape[1]
+    for position, name in enumerate(coded.columns):
+        own = np.flatnonzero(coded.sources == position)
+        if not is_category(X.schema[name]) and len(np.unique(values[:, own[0]])) > 2:
+            square = values[:, own] ** 2
+            spread = square[train].std()
+            parts.append((square - square[train].mean()) / (spread if spread > 0 else 1.0))
+            own = np.append(own, place)
+            place += 1
+        of[name] = own
+    found = np.hstack(parts)
+    return Blocks(found[train], found[~train], of)
+
+
+def told_scores(blocks: Blocks, columns: Sequence[str], strata: Integers) -> Floats:
+    """Return the discriminant score of each stratum for each test patient, shape (test patients, k).
+
+    Linear discriminant analysis with equal prior chances and a slightly ridged covariance within strata (Friedman 1989, doi
+    10.1080/01621459.1989.10478752): log density up to a constant.
+    """
+    at = np.concatenate([blocks.of[name] for name in columns])
+    fitted, judged = blocks.fitted[:, at], blocks.judged[:, at]
+    member = np.eye(int(strata.max()) + 1)[strata]
+    centre = (member.T @ fitted) / member.sum(axis=0)[:, None]
+    within = fitted - centre[strata]
+    covariance = within.T @ within / max(len(fitted) - len(centre), 1)
+    covariance[np.diag_indices_from(covariance)] += RIDGE * max(float(np.trace(covariance)) / len(at), 1e-9)
+    weights = np.linalg.solve(covariance, centre.T)
+    return np.asarray(judged @ weights - 0.5 * (centre.T * weights).sum(axis=0), dtype=np.float64)
+
+
+def _inner_loss(pieces: Sequence[tuple[Blocks, Integers, Integers]], columns: Sequence[str]) -> float:
+    losses = []
+    for blocks, strata, tested in pieces:
+        scores = told_scores(blocks, columns, strata)
+        highest = scores.max(axis=1, keepdims=True)
+        logged = scores - highest - np.log(np.exp(scores - highest).sum(axis=1, keepdims=True))
+        own = -logged[np.arange(len(tested)), tested]
+        losses.append(np.mean([own[tested == one].mean() for one in np.unique(tested)]))
+    return float(np.mean(losses))
+
+
+def _path_table(
+    intervals: Sequence[Interval],
+    size: int | None,
+    *,
+    beside: Interval,
+    width: int,
+    declared: float,
+    k: int,
+) -> pl.DataFrame:
+    rows = [("panel", number + 1, one) for number, one in enumerate(intervals)]
+    records = [
+        {
+            "classifier": classifier,
+            "size": columns,
+            "accuracy": one.estimate,
+            "lower": one.lower,
+            "upper": one.upper,
+            "declared": declared,
+            "chance": 1 / k,
+            "chosen": classifier == "panel" and columns == size,
+        }
+        for classifier, columns, one in [("all_columns", width, beside), *rows]
+    ]
+    return table_of(Accuracy, records)
+
+
+def _columns_table(
+    outer: Sequence[Path], last: Path, size: int | None, longest: int, sets: Mapping[str, str]
+) -> pl.DataFrame:
+    """Return the panel and what single folds take at that size; where none is reached, at the largest."""
+    looked = size or longest
+    panel = last.columns[:size] if size is not None else ()
+    shares = {
+        name: float(np.mean([name in one.columns[:looked] for one in outer]))
+        for name in {*panel, *(name for one in outer for name in one.columns[:looked])}
+    }
+    records = [
+        {
+            "column": name,
+            "feature_set": sets.get(name, ""),
+            "step": panel.index(name) + 1 if name in panel else None,
+            "share": shares[name],
+        }
+        for name in sorted(
+            shares,
+            key=lambda name: (panel.index(name) if name in panel else len(panel), -shares[name], name),
+        )
+    ]
+    return table_of(PanelColumns, records)
+
+
+def _sentence(
+    columns: pl.DataFrame,
+    size: int | None,
+    intervals: Sequence[Interval],
+    beside: Interval,
+    settings: PanelSettings,
+) -> str:
+    whole = "" if beside.estimate is None else f"; all columns together reach {beside.estimate:.2f}"
+    if not intervals:
+        return "No panel was looked for: no column varies in every fold."
+    if size is None:
+        best = max(intervals, key=lambda one: one.estimate or 0.0)
+        return (
+            f"Not reached: no panel of up to {len(intervals)} columns assigns patients with a balanced accuracy of "
+            f"{settings.accuracy:g}; the best reaches {_words(best)}{whole}."
+        )
+    panel = columns.drop_nulls("step").sort("step")
+    sets = sorted({name for name in panel["feature_set"] if name})
+    needs = (
+        f" It needs {'the feature set ' if len(sets) == 1 else 'the feature sets '}{', '.join(sets)}."
+        if sets
+        else ""
+    )
+    certain = panel.filter(pl.col("share") >= 0.8).height
+    return (
+        f"{size} {'column assigns' if size == 1 else 'columns assign'} patients with a balanced accuracy of "
+        f"{_words(intervals[size - 1])}, declared {settings.accuracy:g}{whole}: {', '.join(panel['column'])}.{needs} "
+        f"{certain} of {size} {'is' if certain == 1 else 'are'} chosen in 80 % of the folds or more."
+    )
+
+
+def _words(found: Interval) -> str:
+    if found.lower is None or found.upper is None:
+        return f"{found.estimate:.2f}"
+    return f"{found.estimate:.2f} ({found.lower:.2f} to {found.upper:.2f})"
