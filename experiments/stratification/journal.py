@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import models
 import polars as pl
+
+import models
 from experiments.compute import Compute, map_tasks
 from models.strata_model import Recipe
 
@@ -25,6 +26,7 @@ def resumed_map(
     keys: Sequence[str],
     compute: Compute,
     label: str,
+    *,
     path: Path | None,
     fingerprint: str,
 ) -> list[Any]:
