@@ -11,6 +11,7 @@ from models.clustering.gaussian_mixture import GaussianMixtureClusterer
 from models.clustering.hierarchical import HierarchicalClusterer
 from models.clustering.k_means import KMeansClusterer
 from models.clustering.k_medoids import KMedoidsClusterer
+from models.clustering.latent_class import LatentClassClusterer, prepare_design
 from models.clustering.representation import prepare
 from models.contract import Learner, LearnerKind
 from models.cox_learners import DEFAULTS as COX_DEFAULTS
@@ -156,6 +157,15 @@ CLUSTERERS: dict[str, ClustererKind] = {
         load=HierarchicalClusterer.from_parts,
         description="Branches of a tree of distances over numbers and categories, outlying patients joined to the nearest.",
         categories=True,
+        fewest=SMALLEST_GROUP,
+    ),
+    "latent_class": ClustererKind(
+        build=LatentClassClusterer,
+        prepare=prepare_design,
+        load=LatentClassClusterer.from_parts,
+        description="Latent classes and profiles over numbers and categories, by the cells that each patient has.",
+        categories=True,
+        likelihood=True,
         fewest=SMALLEST_GROUP,
     ),
 }
