@@ -1,6 +1,6 @@
 """The whole search for strata: tests 1 to 4 of the chain, then the frozen model of what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from experiments.compute import Compute
 from experiments.seeds import seed_for
 from experiments.stratification.assignment import assign_patients
 from experiments.stratification.dimensions import dimensions, loadings
-from experiments.stratification.null_test import null_test, run_draws
+from experiments.stratification.null_test import decide, null_test, run_draws
 from experiments.stratification.number import number_of_strata
 from experiments.stratification.replication import replication_test
-from experiments.stratification.schemas import Replication, Stability, Tests
+from experiments.stratification.schemas import Draws, Replication, Selection, Stability, Tests
 from experiments.stratification.source import Source
 from experiments.stratification.stability import stability_test
 from experiments.stratification.verdict import TestResult, Verdict, verdict
@@ -24,6 +24,12 @@ from models.strata_model import Recipe, StrataModel
 
 Integers = NDArray[np.int64]
 
+EMPTY: Mapping[str, pl.DataFrame] = {
+    "selection": Selection.create_empty(),
+    "draws": Draws.create_empty(),
+    "stability": Stability.create_empty(),
+    "replication": Replication.create_empty(),
+}
 FEWEST = 40  # patients without whom nothing is looked for
 
 
@@ -122,6 +128,8 @@ def search(
             f"There are {X.height} patients to stratify; fewer than {FEWEST} are not looked at. Check the index rule, and the "
             "fewest visits of a course, under stratifications in the study file."
         )
+    if settings.stop_when_decided and not _decided(source, recipe, settings, seed):
+        return _one_group(rows, X, recipe, settings, seed)
     draws = run_draws(
         source,
         recipe,
@@ -147,13 +155,13 @@ def search(
         journal=journal,
     )
     results.append(number)
-    stability, replication = Stability.create_empty(), Replication.create_empty()
+    stability, replication = EMPTY["stability"], EMPTY["replication"]
     if k > 1:
         stability, stable = _stability(
             X, source, recipe, settings, k=k, seed=seed, compute=compute, journal=journal
         )
         replication, replicated = _replication(
-            X, rows, recipe, settings, seed=seed, compute=compute, journal=journal
+            X, rows, recipe, settings, k=k, seed=seed, compute=compute, journal=journal
         )
         results += [stable, replicated]
     else:
@@ -162,7 +170,17 @@ def search(
             for name in ("stability", "replication")
         ]
     found = verdict(k, results, settings.required)
-    model = StrataModel.fit(X, recipe, found.k, model_seed(seed, found.k))
+    tables = {"selection": selection, "draws": draws, "stability": stability, "replication": replication}
+    return _searched(rows, X, StrataModel.fit(X, recipe, found.k, model_seed(seed, found.k)), found, tables)
+
+
+def _searched(
+    rows: pl.DataFrame,
+    X: pl.DataFrame,
+    model: StrataModel,
+    found: Verdict,
+    tables: Mapping[str, pl.DataFrame],
+) -> Searched:
     strata, memberships = assign_patients(rows, X, model)
     return Searched(
         verdict=found,
@@ -171,12 +189,32 @@ def search(
         memberships=memberships,
         dimensions=dimensions(rows, X, model),
         loadings=loadings(X, model),
-        selection=selection,
-        tests=tests_table(results),
-        draws=draws,
-        stability=stability,
-        replication=replication,
+        tests=tests_table(found.tests),
+        **tables,
     )
+
+
+def _decided(source: Source, recipe: Recipe, settings: SearchSettings, seed: int) -> bool:
+    return decide(
+        source,
+        recipe,
+        most_strata=settings.most_strata,
+        smallest_share=settings.smallest_share,
+        draws=settings.draws,
+        level=settings.null_level,
+        seed=seed,
+    )
+
+
+def _one_group(
+    rows: pl.DataFrame, X: pl.DataFrame, recipe: Recipe, settings: SearchSettings, seed: int
+) -> Searched:
+    """Return what is known where draws of one group were ended because test 1 could not be passed any more."""
+    failed = TestResult(
+        "one_group", "failed", "One group gives such a separation; the draws were ended there."
+    )
+    model = StrataModel.fit(X, recipe, 1, model_seed(seed, 1))
+    return _searched(rows, X, model, verdict(1, [failed], settings.required), EMPTY)
 
 
 def model_seed(seed: int, k: int) -> int:
@@ -200,8 +238,8 @@ def tests_table(results: Sequence[TestResult]) -> pl.DataFrame:
         for one in results
         for figure in one.figures
     ]
-    schema = Tests.to_polars_schema()
-    return Tests.validate(pl.DataFrame(records, schema=schema).sort("test", "figure"), cast=True)
+    frame = pl.DataFrame(records, schema=dict(Tests.create_empty().schema))
+    return Tests.validate(frame.sort("test", "figure"), cast=True)
 
 
 def _stability(
@@ -236,6 +274,7 @@ def _replication(
     recipe: Recipe,
     settings: SearchSettings,
     *,
+    k: int,
     seed: int,
     compute: Compute,
     journal: Path | None,
@@ -254,5 +293,6 @@ def _replication(
         fewest=settings.fewest,
         seed=seed,
         compute=compute,
+        claimed=k,
         journal=journal,
     )

@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 
 from experiments.compute import Compute
-from experiments.disclosure import suppress_counts
 from experiments.stratification.assignment import certainty
 from experiments.stratification.chain import Searched, SearchSettings, search
 from experiments.stratification.explanation import Explained, PanelSettings, explain_strata
+from experiments.stratification.replication import suppressed_replication
 from experiments.stratification.source import Source
+from experiments.stratification.stability import suppressed_stability
 from models.registry import CLUSTERERS
 from models.strata_model import Recipe
 
@@ -66,7 +67,6 @@ def stratify(
         seed=seed,
         compute=compute,
     )
-    stability = suppress_counts(found.stability, counts=["n"], smallest_cell=smallest_cell)
     summary = {
         **described,
         **found.verdict.to_json(),
@@ -80,4 +80,9 @@ def stratify(
         "assignment": certainty(found.strata, smallest_cell=smallest_cell),
         "notes": list(explained.notes),
     }
-    return Stratified(replace(found, stability=stability), explained, summary)
+    published = replace(
+        found,
+        stability=suppressed_stability(found.stability, smallest_cell),
+        replication=suppressed_replication(found.replication, smallest_cell),
+    )
+    return Stratified(published, explained, summary)
