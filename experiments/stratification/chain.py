@@ -189,7 +189,7 @@ def _searched(
         memberships=memberships,
         dimensions=dimensions(rows, X, model),
         loadings=loadings(X, model),
-        tests=tests_table(found.tests),
+        tests=table_of_tests(found.tests),
         **tables,
     )
 
@@ -222,7 +222,7 @@ def model_seed(seed: int, k: int) -> int:
     return seed_for(seed, "stratify", "fit", k)
 
 
-def tests_table(results: Sequence[TestResult]) -> pl.DataFrame:
+def table_of_tests(results: Sequence[TestResult]) -> pl.DataFrame:
     """Return schemas.Tests: every figure of every test."""
     records = [
         {

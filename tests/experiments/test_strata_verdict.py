@@ -1,0 +1,91 @@
+"""What a chain of tests says together, and what is told of it in a tracked run."""
+
+import polars as pl
+import pytest
+
+from experiments.strata_contents import figures_of_tests, strata_note
+from experiments.stratification.chain import table_of_tests
+from experiments.stratification.verdict import CHAIN, CONTINUUM, Figure, Status, TestResult, verdict
+
+REQUIRED = ("one_group", "number", "stability", "replication")
+
+
+def _results(**status: Status) -> list[TestResult]:
+    return [TestResult(name, status.get(name, "passed"), f"{name} as it is.") for name in CHAIN]
+
+
+@pytest.mark.parametrize(
+    ("k", "status", "required", "claim", "claimed"),
+    [
+        (3, {}, REQUIRED, "3 strata", True),
+        (1, {"number": "failed"}, REQUIRED, CONTINUUM, False),
+        (3, {"one_group": "failed"}, REQUIRED, CONTINUUM, False),
+        (3, {"number": "failed"}, REQUIRED, CONTINUUM, False),
+        (3, {"stability": "failed"}, REQUIRED, "3 strata, not stable", False),
+        (2, {"replication": "failed"}, REQUIRED, "2 strata, not replicated between countries", False),
+        # The first test that was not passed is named, whatever came later.
+        (2, {"replication": "failed", "stability": "failed"}, REQUIRED, "2 strata, not stable", False),
+        (3, {"value": "failed"}, REQUIRED, "3 strata", True),
+        (3, {"value": "failed"}, CHAIN, "3 strata, no value beyond continuous scores of the same variables", False),
+        (3, {"replication": "not_possible"}, REQUIRED, "3 strata (not tested here: replication)", True),
+        (3, {"one_group": "failed", "number": "failed"}, CHAIN, CONTINUUM, False),
+    ],
+)  # fmt: skip
+def test_what_is_claimed(
+    k: int, status: dict[str, Status], required: tuple[str, ...], claim: str, claimed: bool
+) -> None:
+    found = verdict(k, _results(**status), required)
+    assert (found.claim, found.claimed) == (claim, claimed)
+    assert found.k == (1 if claim == CONTINUUM else k)
+    assert [one.name for one in found.tests] == list(CHAIN)
+
+
+def test_a_continuum_is_claimed_whichever_of_the_first_tests_fails_and_whatever_is_required() -> None:
+    for name in ("one_group", "number"):
+        for state in ("failed", "not_possible", "not_asked"):
+            assert verdict(4, _results(**{name: state}), ("one_group", "number")).claim == CONTINUUM
+
+
+def test_tests_are_told_in_order_with_every_figure() -> None:
+    results = [
+        TestResult("number", "passed", "Three.", (Figure("prediction_strength", 0.9, 0.8, True, n=10),)),
+        TestResult(
+            "one_group",
+            "failed",
+            "One group gives this.",
+            (
+                Figure("p_copula", 0.01, 0.05, True, n=99),
+                Figure("p_continuum", 0.3, 0.05, False, 0.2, 0.4, 99),
+            ),
+        ),
+    ]
+    found = verdict(3, results, REQUIRED)
+    table = table_of_tests(found.tests)
+    assert table.rows() == [
+        ("number", "prediction_strength", 0.9, None, None, 0.8, True, 10),
+        ("one_group", "p_continuum", 0.3, 0.2, 0.4, 0.05, False, 99),
+        ("one_group", "p_copula", 0.01, None, None, 0.05, True, 99),
+    ]
+    summary = found.to_json()
+    assert [item["test"] for item in summary["tests"]] == ["one_group", "number"]
+    metrics = figures_of_tests(table, summary)
+    assert metrics == {
+        "k": 1.0,
+        "claimed": 0.0,
+        "number.prediction_strength": 0.9,
+        "one_group.p_continuum": 0.3,
+        "one_group.p_continuum.lower": 0.2,
+        "one_group.p_continuum.upper": 0.4,
+        "one_group.p_copula": 0.01,
+    }
+    note = strata_note(table, summary, "biology")
+    assert f"Claim: {CONTINUUM}." in note
+    assert "| one_group | failed | One group gives this. |" in note
+    assert "| one_group | p_continuum | 0.300 | 0.050 | no | 99 |" in note
+
+
+def test_no_figures_give_an_empty_table_of_the_same_columns() -> None:
+    empty = table_of_tests([])
+    assert empty.is_empty()
+    assert empty.columns == table_of_tests([TestResult("number", "passed", "", (Figure("a", 1.0),))]).columns
+    assert isinstance(empty, pl.DataFrame)
