@@ -14,16 +14,38 @@ from experiments.run_note import LEAST_SAID
 OUTCOME = "patient strata"  # what stands in the place of an outcome; no outcome can be called so
 # What may leave the workspace, by the stage that writes it; each patient's stratum, probabilities and scores may not.
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "strata": ("selection", "tests", "draws", "stability", "replication", "loadings", "profile"),
-    "strata_outcomes": ("tests",),
+    "strata": (
+        *(
+            "selection",
+            "tests",
+            "draws",
+            "stability",
+            "replication",
+            "loadings",
+            "profile",
+            "importance",
+            "accuracy",
+        ),
+        *("panel", "places", "place_shares", "regions", "region_axes", "centroids"),
+    ),
+    "strata_outcomes": (
+        *(
+            "tests",
+            "value",
+            "incidence",
+            "contrasts",
+            "curves",
+            "held_out",
+            "medication",
+            "associations",
+            "compared",
+        ),
+    ),
 }
-FIGURES: Mapping[str, tuple[str, ...]] = {"strata": (), "strata_outcomes": ()}
 MODEL_SUFFIX = ".json"
 
 
-def strata_contents(
-    workspace: Path, name: str, *, study: str, parameters: Mapping[str, str], public: bool
-) -> RunContents:
+def strata_contents(workspace: Path, name: str, *, study: str, parameters: Mapping[str, str]) -> RunContents:
     """Return what the run of one stratification holds.
 
     Args:
@@ -31,7 +53,6 @@ def strata_contents(
         name: of the stratification.
         study: its name.
         parameters: settings worth comparing between runs, flat.
-        public: whether figures that show single patients may leave the workspace.
 
     Raises:
         BadInput: a result file is missing.
@@ -52,7 +73,7 @@ def strata_contents(
         **{f"tables/{table}.csv": csv_bytes(frame) for table, frame in tables.items()},
         "summary.json": result_bytes(folders["strata_outcomes"] / "summary.json"),
         **model,
-        **_figures(folders, public=public),
+        **_figures(folders),
     }
     cards = workspace / "strata_cards" / name
     card = {f"card/{name}.{kind}": result_bytes(cards / f"card.{kind}") for kind in ("html", "md")}
@@ -119,13 +140,10 @@ def _table_name(stage: str, table: str) -> str:
     return table if stage == "strata" else f"outcomes_{table}"
 
 
-def _figures(folders: Mapping[str, Path], *, public: bool) -> dict[str, bytes]:
-    paths = [folders[stage] / "figures" / f"{name}.svg" for stage, names in FIGURES.items() for name in names]
-    kept = [path for path in paths if path.is_file() and (public or path.stem not in ROW_LEVEL)]
-    return {f"figures/{path.name}": path.read_bytes() for path in kept}
-
-
-ROW_LEVEL: tuple[str, ...] = ()  # figures that show single patients
+def _figures(folders: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return what the two stages drew: they draw single patients of public data alone."""
+    paths = [path for folder in folders.values() for path in sorted((folder / "figures").glob("*.svg"))]
+    return {f"figures/{path.name}": path.read_bytes() for path in paths}
 
 
 def _legal(text: str) -> str:

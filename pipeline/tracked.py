@@ -58,7 +58,6 @@ def read_runs(workspace: Path, description: dict[str, Any], *, partial: bool) ->
                 name,
                 study=description["study"],
                 parameters=parameters,
-                public=description["public"],
             )
         )
     return runs

@@ -7,8 +7,8 @@ from typing import Any
 from experiments.disclosure import smallest_published
 from experiments.figures import save_svg
 from experiments.stratification import schemas
-from experiments.stratification.explanation import PanelSettings
 from experiments.stratification.features_source import FeatureSource
+from experiments.stratification.panel import PanelSettings
 from experiments.stratification.source import Source
 from experiments.stratification.stratify import Stratified, stratify
 from pipeline.errors import BadSettings
