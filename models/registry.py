@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 from models.base_rate import BaseRate
 from models.clinical import Clinical
+from models.clustering.consensus_of_methods import ConsensusClusterer
 from models.clustering.contract import ClustererKind
 from models.clustering.distances import prepare_distances
+from models.clustering.fusion import FusionClusterer, prepare_network
 from models.clustering.gaussian_mixture import GaussianMixtureClusterer
 from models.clustering.hierarchical import HierarchicalClusterer
 from models.clustering.k_means import KMeansClusterer
@@ -166,6 +168,22 @@ CLUSTERERS: dict[str, ClustererKind] = {
         description="Latent classes and profiles over numbers and categories, by the cells that each patient has.",
         categories=True,
         likelihood=True,
+        fewest=SMALLEST_GROUP,
+    ),
+    "fusion": ClustererKind(
+        build=FusionClusterer,
+        prepare=prepare_network,
+        load=FusionClusterer.from_parts,
+        description="Spectral clustering of a similarity network fused of the modalities, assigned by centre profiles.",
+        categories=True,
+        fewest=SMALLEST_GROUP,
+    ),
+    "consensus": ClustererKind(
+        build=ConsensusClusterer,
+        prepare=ConsensusClusterer.prepare,
+        load=ConsensusClusterer.from_parts,
+        description="Strata on which several clusterers agree, by average linkage on how often they part two patients.",
+        categories=True,
         fewest=SMALLEST_GROUP,
     ),
 }
