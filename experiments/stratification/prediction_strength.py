@@ -77,8 +77,8 @@ def prediction_strength(
         [f"split {number}" for number in range(splits)],
         compute,
         "prediction strength",
-        None if journal is None else journal / JOURNAL_FILE,
-        fingerprint_of(X, recipe, numbers, seed),
+        path=None if journal is None else journal / JOURNAL_FILE,
+        fingerprint=fingerprint_of(X, recipe, numbers, seed),
     )
     found = np.array(results, dtype=np.float64)
     errors = found.std(axis=0, ddof=1) / np.sqrt(splits) if splits > 1 else np.full(len(numbers), np.nan)

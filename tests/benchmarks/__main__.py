@@ -17,6 +17,7 @@ import yaml
 
 from tests.benchmarks.actigraphy import digital
 from tests.benchmarks.combat import combat
+from tests.benchmarks.consensus import consensus
 from tests.benchmarks.long_table import long_table
 from tests.benchmarks.nested import nested
 from tests.benchmarks.network import network
@@ -69,6 +70,7 @@ def diabetes(folder: Path) -> list[Row]:
 
 BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "combat": combat,
+    "consensus": consensus,
     "demo": demo,
     "diabetes130": diabetes,
     "digital": digital,
