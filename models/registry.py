@@ -29,6 +29,7 @@ from models.light_gbm_hazard import LightGbmHazard, light_gbm_hazard_space
 from models.preprocessing import SMALLEST_GROUP
 from models.stacking import DEFAULTS as STACKING_DEFAULTS
 from models.stacking import Stacking, stacking_space
+from models.trajectories.growth_clusterer import GrowthMixtureClusterer, prepare_growth
 from models.xg_boost import DEFAULTS as XG_BOOST_DEFAULTS
 from models.xg_boost import XgBoost, xg_boost_space
 from models.xg_boost_cox import DEFAULTS as XG_BOOST_COX_DEFAULTS
@@ -184,6 +185,14 @@ CLUSTERERS: dict[str, ClustererKind] = {
         load=ConsensusClusterer.from_parts,
         description="Strata on which several clusterers agree, by average linkage on how often they part two patients.",
         categories=True,
+        fewest=SMALLEST_GROUP,
+    ),
+    "growth_mixture": ClustererKind(
+        build=GrowthMixtureClusterer,
+        prepare=prepare_growth,
+        load=GrowthMixtureClusterer.from_parts,
+        description="Classes of growth: mean courses of repeated measures, with drop-out by class; for a `course` only.",
+        likelihood=True,
         fewest=SMALLEST_GROUP,
     ),
 }
