@@ -1,4 +1,4 @@
-"""The points that clusterers of numbers divide: imputed, scaled, weighted by modality and reduced."""
+"""The points that clusterers of numbers divide: missing numbers filled, scaled, weighted by modality and reduced."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,60 +8,80 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.adjustment.imputation import MOST_COLUMNS, Imputation
 from models.clustering.contract import ClusterOptions
+from models.clustering.reduction import AUTOMATIC, RULES, axes_of
 from models.columns import is_category
 from models.errors import BadTarget
-from models.preprocessing import Preprocessor
+from models.preprocessing import SMALLEST_GROUP, number_values, require_columns
 
 Floats = NDArray[np.float64]
 
 FEWEST_VALUES = 10  # a column with fewer distinct values is no density: a stratum could sit on one value
 WIDEST = 3.0  # scaled values are winsorised there, so that no stratum is made of a few outlying patients
-MOST_COLUMNS = 10  # above it, principal components
 
 
 @dataclass(frozen=True)
 class Representation:
     """A fitted map from patients' columns to points in few dimensions; `fit` makes it, `transform` applies it.
 
+    A missing number is replaced by its mean given the patient's known ones, under a normal distribution whose mean and
+    covariance are those of the patients (above 300 columns: by the median). A patient without a whole modality thus
+    stands where the other modalities put him, not with everyone else who lacks it.
+
     Attributes:
-        preprocessor: median for missing numbers, mean 0 and standard deviation 1.
+        imputation: of the numeric columns, with their means and standard deviations.
         weights: shape (columns,), square roots of each column's share of its modality's weight.
         axes: shape (columns, dimensions), orthonormal.
     """
 
-    preprocessor: Preprocessor
+    imputation: Imputation
     weights: Floats
     axes: Floats
 
     @classmethod
     def fit(cls, X: pl.DataFrame, options: ClusterOptions) -> Self:
-        """Learn from rows, shape (rows, columns); raises BadTarget without a numeric column that is a density."""
-        names = [name for name in X.columns if _is_density(X[name])]
+        """Learn from rows, shape (rows, columns); raises BadTarget without a numeric column that is a density.
+
+        The parameter `reduce` says which directions are kept: automatic (the default), none or principal_components
+        (`reduction.axes_of`).
+        """
+        rule = options.parameters.get("reduce", AUTOMATIC)
+        if rule not in RULES:
+            raise BadTarget(f"reduce is {rule!r}; the rules are {', '.join(RULES)}.")
+        names = sorted(name for name in X.columns if _is_density(X[name]))
         if not names:
             raise BadTarget(
-                f"No column is a number with {FEWEST_VALUES} or more distinct values; name other feature sets or columns, or a "
-                "clusterer of categories."
+                f"No column is a number with {FEWEST_VALUES} or more distinct values known of {SMALLEST_GROUP} or more patients; "
+                "name other feature sets or columns, or a clusterer of categories."
             )
-        preprocessor = Preprocessor.fit(X, columns=names, scale=True, markers=False)
-        weights = column_weights(preprocessor.columns, options)
-        points = np.clip(preprocessor.transform(X), -WIDEST, WIDEST) * weights
-        return cls(preprocessor, weights, _principal_axes(points))
+        values = number_values(X, names)
+        method = "iterative" if len(names) <= MOST_COLUMNS else "median"
+        imputation = Imputation.fit(method, values, names, np.arange(X.height))
+        if method == "median":
+            imputation = _with_units(imputation, values)
+        weights = column_weights(imputation.columns, options)
+        whole = cls(imputation, weights, np.eye(len(weights)))
+        return cls(imputation, weights, axes_of(whole._scaled(values), rule))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The numeric columns used, sorted by name."""
-        return self.preprocessor.columns
+        return self.imputation.columns
 
     def transform(self, X: pl.DataFrame) -> Floats:
         """Return the points, shape (rows, dimensions)."""
-        scaled = np.clip(self.preprocessor.transform(X), -WIDEST, WIDEST)
-        return np.asarray(scaled * self.weights @ self.axes, dtype=np.float64)
+        require_columns(X, self.columns)
+        return np.asarray(self._scaled(number_values(X, list(self.columns))) @ self.axes, dtype=np.float64)
+
+    def _scaled(self, values: Floats) -> Floats:
+        scaled = (self.imputation.transform(values) - self.imputation.centre) / self.imputation.unit
+        return np.asarray(np.clip(scaled, -WIDEST, WIDEST) * self.weights, dtype=np.float64)
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as JSON values; no row of a patient is in it."""
         return {
-            "preprocessing": self.preprocessor.to_state(),
+            "imputation": self.imputation.to_state(),
             "weights": self.weights.tolist(),
             "axes": self.axes.tolist(),
         }
@@ -71,7 +91,7 @@ class Representation:
         """Rebuild from `to_state`; raises BadTarget where it is damaged."""
         try:
             made = cls(
-                Preprocessor.from_state(state["preprocessing"]),
+                Imputation.from_state(state["imputation"]),
                 np.asarray(state["weights"], dtype=np.float64),
                 np.asarray(state["axes"], dtype=np.float64),
             )
@@ -106,19 +126,15 @@ def column_weights(columns: tuple[str, ...], options: ClusterOptions) -> Floats:
     return np.asarray(np.sqrt(weights / weights.mean()), dtype=np.float64)
 
 
+def _with_units(imputation: Imputation, values: Floats) -> Imputation:
+    spread = np.nanstd(values, axis=0)
+    return Imputation(
+        imputation.columns, imputation.centre, np.where(spread > 0, spread, 1.0), imputation.correlation
+    )
+
+
 def _is_density(column: pl.Series) -> bool:
-    return not is_category(column.dtype) and column.drop_nulls().n_unique() >= FEWEST_VALUES
-
-
-def _principal_axes(points: Floats) -> Floats:
-    """Return the directions to project on, shape (columns, kept); the identity for few columns."""
-    d = points.shape[1]
-    if d <= MOST_COLUMNS:
-        return np.eye(d)
-    variances, directions = np.linalg.eigh(np.cov(points, rowvar=False))
-    variances, directions = variances[::-1], directions[:, ::-1]
-    enough = int(np.searchsorted(np.cumsum(variances) / variances.sum(), 0.8)) + 1
-    kept = directions[:, : min(max(enough, 2), MOST_COLUMNS)]
-    # The sign of an eigenvector is arbitrary: its largest entry is made positive.
-    largest = kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])]
-    return np.asarray(kept * np.sign(largest), dtype=np.float64)
+    if is_category(column.dtype):
+        return False
+    known = column.cast(pl.Float64).fill_nan(None).drop_nulls()
+    return known.n_unique() >= FEWEST_VALUES and len(known) >= SMALLEST_GROUP

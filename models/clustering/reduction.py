@@ -1,0 +1,117 @@
+"""Which directions of scaled columns may hold strata: what columns have in common, and columns with two groups of their own."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+AUTOMATIC, NONE, PRINCIPAL_COMPONENTS = RULES = ("automatic", "none", "principal_components")
+FEW_COLUMNS = 5  # so many are kept as they are
+PLAIN_COLUMNS = 10  # so many, too, where nothing stands out of noise
+MOST_DIMENSIONS = 15
+PATIENTS_PER_DIMENSION = 20
+HELD_VARIANCE = 0.8  # of the principal components under their own name, at most PLAIN_COLUMNS
+TAIL = 0.9793  # 95 % quantile of the Tracy-Widom distribution of real matrices
+CUTS, ROUNDS = (0.25, 0.5, 0.75), 15
+SMALLEST_SHARE, LEAST_WITHIN = 0.05, 0.02
+
+
+def axes_of(points: Floats, rule: str) -> Floats:
+    """Return orthonormal directions to project centred points on, shape (columns, dimensions).
+
+    none keeps every column. principal_components keeps those that hold 80 % of the variance, at most ten. automatic keeps five
+    columns or fewer as they are, and of more the principal components that stand out of noise together with the columns
+    that two groups describe better than one: centroids that differ in many columns make a component, centroids that differ
+    in a column or two make none, since every column was brought to one variance. It keeps at most 15 dimensions, and at
+    most one per 20 patients.
+
+    Args:
+        points: shape (rows, columns), scaled and weighted.
+        rule: one of RULES.
+    """
+    rows, columns = points.shape
+    if columns == 1 or rule == NONE:
+        return np.eye(columns)
+    variances, directions = _components(points)
+    if rule == PRINCIPAL_COMPONENTS:
+        enough = int(np.searchsorted(np.cumsum(variances) / variances.sum(), HELD_VARIANCE)) + 1
+        return directions[:, : min(max(enough, 2), PLAIN_COLUMNS, columns)]
+    if columns <= FEW_COLUMNS:
+        return np.eye(columns)
+    most = max(2, min(MOST_DIMENSIONS, rows // PATIENTS_PER_DIMENSION))
+    common = min(components_above_noise(variances, rows), most)
+    divided = _divided(points)[: most - common]
+    found = _joined(directions[:, :common], divided)
+    if found.shape[1] >= 2:
+        return found
+    return np.eye(columns) if columns <= PLAIN_COLUMNS else directions[:, : min(PLAIN_COLUMNS, most)]
+
+
+def components_above_noise(variances: Floats, rows: int) -> int:
+    """Return how many principal components carry more than noise.
+
+    The largest of the remaining variances is held against the edge that independent noise of their mean variance would have
+    in 95 % of samples (Johnstone 2001, doi 10.1214/aos/1009210544), one component after the other (Kritchman and Nadler 2008, doi
+    10.1016/j.chemolab.2008.06.002).
+
+    Args:
+        variances: of all components, falling, shape (columns,).
+        rows: they were computed from.
+    """
+    columns = len(variances)
+    for number in range(columns - 1):
+        left = columns - number
+        sides = np.sqrt(rows - 1) + np.sqrt(left)
+        spread = sides * (1 / np.sqrt(rows - 1) + 1 / np.sqrt(left)) ** (1 / 3)
+        edge = variances[number:].mean() * (sides**2 + TAIL * spread) / rows
+        if variances[number] <= edge:
+            return number
+    return columns - 1
+
+
+def gains_of_two(points: Floats) -> Floats:
+    """Return how much two Gaussians of one variance gain in log-likelihood over one, for each column, shape (columns,)."""
+    rows, columns = points.shape
+    scale = points.std(axis=0)
+    varied = scale > 0
+    scaled = (points - points.mean(axis=0)) / np.where(varied, scale, 1.0)
+    gains = np.zeros(columns)
+    for cut in np.quantile(scaled, CUTS, axis=0):
+        upper = (scaled > cut).astype(np.float64)
+        for _ in range(ROUNDS):
+            share = upper.mean(axis=0).clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+            apart = (scaled * upper).sum(axis=0) / (rows * share * (1 - share))
+            within = np.maximum(1 - share * (1 - share) * apart**2, LEAST_WITHIN)
+            odds = apart * (scaled - (1 - 2 * share) * apart / 2) / within + np.log(share / (1 - share))
+            upper = 1 / (1 + np.exp(-odds.clip(-30, 30)))
+        # log(p N1 + q N0) = log(q N0) + log(1 + odds)
+        lower = np.log1p(-share) - (scaled + share * apart) ** 2 / (2 * within) - np.log(within) / 2
+        likelihood = (lower + np.logaddexp(0.0, odds)).sum(axis=0)
+        gains = np.maximum(gains, likelihood + (scaled**2).sum(axis=0) / 2)
+    return np.where(varied, gains, 0.0)
+
+
+def _divided(points: Floats) -> NDArray[np.int64]:
+    """Return the columns that two groups describe better by the BIC (two more parameters), by falling gain."""
+    gains = gains_of_two(points)
+    order = np.argsort(-gains, kind="stable")
+    return np.asarray(order[gains[order] > np.log(len(points))], dtype=np.int64)
+
+
+def _components(points: Floats) -> tuple[Floats, Floats]:
+    """Return variances, falling, and directions of the principal components; the largest entry of each is positive."""
+    variances, directions = np.linalg.eigh(np.cov(points, rowvar=False))
+    variances, directions = variances[::-1], directions[:, ::-1]
+    largest = directions[np.abs(directions).argmax(axis=0), np.arange(len(variances))]
+    return np.maximum(variances, 0.0), np.asarray(directions * np.sign(largest), dtype=np.float64)
+
+
+def _joined(directions: Floats, columns: NDArray[np.int64]) -> Floats:
+    """Return an orthonormal basis of some directions and columns."""
+    found = directions
+    for column in columns:
+        rest = np.eye(len(directions))[column] - found @ found[column]
+        length = float(np.linalg.norm(rest))
+        if length > 1e-6:
+            found = np.column_stack([found, rest / length])
+    return found
