@@ -74,7 +74,7 @@ def stratify(
         "patients": source.X.height,
         "columns": list(recipe.columns),
         "columns_used": list(found.model.representation.columns),
-        "dimensions": int(found.dimensions["dimension"].max() or 0) if not found.dimensions.is_empty() else 0,
+        "dimensions": found.dimensions["dimension"].n_unique(),
         "clusterer": recipe.clusterer,
         "description": CLUSTERERS[recipe.clusterer].description,
         "adjusted": recipe.plan is not None,
