@@ -72,8 +72,11 @@ class Course(Settings):
     degree: int = Field(default=1, ge=1, le=3)  # of the polynomial in years since baseline
     logarithm: tuple[str, ...] = ()  # variables taken as logarithms
     years: PositiveFloat = 5.0  # follow-up that is looked at
-    fewest_visits: int = Field(default=2, ge=1, le=20)  # of a patient, with a value of some variable
+    # values a patient needs, of every variable (random_effects) or of any (growth_mixture); null: 2 and 1
+    fewest_visits: int | None = Field(default=None, ge=1, le=20)
     dropout: bool = True  # growth_mixture: strata may differ in how long they stay
+    random_intercept: bool = False  # growth_mixture: patients of a stratum may differ in level
+    interval: PositiveFloat = 1.0  # years between planned visits, by which drop-out is counted
 
 
 class Stratification(Settings):
@@ -108,7 +111,9 @@ class Stratification(Settings):
         if self.columns is not None and self.course is not None:
             raise ValueError("columns are of feature sets; a course names its variables")
         if not {"one_group", "number"} <= set(self.required):
-            raise ValueError("required must hold one_group and number: without them every search finds strata")
+            raise ValueError(
+                "required must hold one_group and number: without them every search finds strata"
+            )
         return self
 
 
