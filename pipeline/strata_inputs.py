@@ -70,8 +70,8 @@ def read_assembled(folder: Path) -> Assembled:
     )
 
 
-def first_rows(rows: pl.DataFrame, name: str, index: str) -> pl.DataFrame:
-    """Return each patient's first prediction under the index rule, in the order of the cohort."""
+def first_rows(rows: pl.DataFrame, name: str, index: str, more: Sequence[str] = ()) -> pl.DataFrame:
+    """Return each patient's first prediction under the index rule, in the order of the cohort; `more` names further columns."""
     first = (
         rows.filter(pl.col("index_rule") == index)
         .sort("position", "number")
@@ -81,7 +81,7 @@ def first_rows(rows: pl.DataFrame, name: str, index: str) -> pl.DataFrame:
         raise BadInput(
             f"stratifications.{name}.index: the rule {index} has no prediction. Choose another in the study file."
         )
-    return first.select(ROW_COLUMNS)
+    return first.select(*ROW_COLUMNS, *more)
 
 
 def feature_patients(study: Study, name: str, assembled: Assembled) -> Patients:

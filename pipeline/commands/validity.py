@@ -16,6 +16,9 @@ from experiments.validity import (
     harmonisation,
     nested_bias,
     site_audit,
+    strata_claims,
+    strata_peers,
+    strata_power,
     weights,
 )
 from pipeline.errors import BadSettings
@@ -75,6 +78,15 @@ STUDIES = {
     ),
     "harmonisation": ValidityStudy(
         harmonisation.SCENARIOS, harmonisation.simulate_run, harmonisation.section, 100, 30
+    ),
+    "strata_claims": ValidityStudy(
+        strata_claims.SCENARIOS, strata_claims.simulate_run, strata_claims.section, 100, 30
+    ),
+    "strata_power": ValidityStudy(
+        strata_power.SCENARIOS, strata_power.simulate_run, strata_power.section, 30, 14
+    ),
+    "strata_peers": ValidityStudy(
+        strata_peers.SCENARIOS, strata_peers.simulate_run, strata_peers.section, 20, 15
     ),
     "simulated": ValidityStudy(
         tuple(item.name for item in simulated.SCENARIOS), simulated.simulate_run, simulated.section, 20, 4

@@ -1,0 +1,105 @@
+"""Patients of a stratification by their course over visits."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from experiments.stratification.course import CoursePlan, CourseSource, course_recipe
+from features.repeated_measures import repeated_measures
+from features.schema import TABLES
+from models.errors import BadTarget
+from pipeline.errors import BadInput
+from pipeline.files import read_table
+from pipeline.settings.stratification import Course
+from pipeline.settings.study import Study
+from pipeline.strata_inputs import Assembled, Patients, beside_rows, first_rows, plan_for
+
+EPOCH = date(1970, 1, 1)
+USED = ("measurements", "visits", "events")
+FEWEST_TOLD = 11
+
+
+def course_patients(
+    study: Study, name: str, assembled: Assembled, tables: Path
+) -> tuple[Patients, CourseSource, dict[str, Any]]:
+    """Return the patients whose course is known well enough, their source, and what the summary says of it.
+
+    Args:
+        study: the settings.
+        name: of a stratification with a course.
+        assembled: the assembled files.
+        tables: folder of the canonical tables.
+
+    Raises:
+        BadInput: the course cannot be made of these tables.
+    """
+    asked = study.stratifications[name]
+    if asked.course is None:
+        raise TypeError("the stratification has no course")
+    first = first_rows(assembled.rows, name, asked.index, ("time",))
+    plan, extract = course_plan(asked.course), study.cohort.extract_date
+    measures = repeated_measures(
+        {key: read_table(tables / f"{key}.parquet", TABLES[key]) for key in USED},
+        first.select("patient_id", "time"),
+        plan.variables,
+        years=plan.years,
+        logarithm=asked.course.logarithm,
+        time=study.cohort.time,
+        extract_time=None if extract is None else float((extract - EPOCH).days),
+    )
+    try:
+        recipe = course_recipe(
+            plan,
+            clusterer=asked.clusterer,
+            parameters=asked.parameters,
+            weights=asked.weights,
+            adjustment=None
+            if asked.adjustment is None
+            else plan_for(study.adjustments[asked.adjustment].plan(), ()),
+        )
+        context = () if recipe.plan is None else (*recipe.plan.context, *recipe.plan.needed)
+        everybody = Patients(first, pl.DataFrame(), recipe)
+        source = CourseSource(
+            measures,
+            first["patient_id"],
+            everybody.centres,
+            plan,
+            study.seed,
+            context=beside_rows(first, assembled.frame, context, name) if context else None,
+        )
+    except BadTarget as problem:
+        raise BadInput(f"stratifications.{name}.course: {problem}") from problem
+    rows = first.filter(pl.Series(source.kept)).drop("time")
+    described = {
+        "kind": "course",
+        "counted_out": counted_out(source, plan),
+        "reliability": {column: round(value, 4) for column, value in source.reliability().items()},
+    }
+    return Patients(rows, source.X, recipe), source, described
+
+
+def course_plan(course: Course) -> CoursePlan:
+    """Return what a course is made of, as the study file declares it."""
+    return CoursePlan(
+        variables=course.variables,
+        method=course.method,
+        degree=course.degree,
+        fewest_visits=course.fewest_visits,
+        dropout=course.dropout,
+        random_intercept=course.random_intercept,
+        interval=course.interval,
+        years=course.years,
+    )
+
+
+def counted_out(source: CourseSource, plan: CoursePlan) -> list[str]:
+    """Word how many patients take no part; a share, and no count of few."""
+    out = int(np.sum(~source.kept))
+    if out == 0:
+        return []
+    told = "Fewer than 11" if out < FEWEST_TOLD else f"{100 * out / len(source.kept):.0f} % of the"
+    of = "every variable" if plan.method == "random_effects" else "any variable"
+    return [f"{told} patients have fewer than {plan.needed} values of {of} and take no part."]
