@@ -22,6 +22,7 @@ Integers = NDArray[np.int64]
 
 KIND = "consensus"
 METHODS = ("gaussian_mixture", "k_medoids", "hierarchical", "latent_class")
+OTHERS = (KIND, "growth_mixture")  # courses are no columns of patients
 DAMAGED = "The stored consensus of methods is damaged; stratify again."
 
 
@@ -153,7 +154,7 @@ def _members() -> dict[str, ClustererKind]:
         CLUSTERERS,
     )  # it lists the consensus too, so it cannot be read before this module is
 
-    return {name: kind for name, kind in CLUSTERERS.items() if name != KIND}
+    return {name: kind for name, kind in CLUSTERERS.items() if name not in OTHERS}
 
 
 def agreed(labels: Sequence[Integers], k: int) -> Integers:

@@ -74,7 +74,7 @@ class FusionClusterer(ProfileClusterer):
     Every modality makes a network of patients by their distances over its columns (numbers and categories, each pair over what both
     have); the networks exchange what they know until they agree. A patient without a modality takes no part in its
     network and keeps the neighbours that the others give. Strata are found by the leading eigenvectors of the fused network,
-    assigned by a pivoted QR decomposition (Damle and others 2019, doi 10.1093/imaiai/iay008), so that nothing is drawn at
+    assigned by a pivoted QR decomposition (Damle, Minden and Ying 2019, doi 10.1093/imaiai/iay008), so that nothing is drawn at
     random. A network says nothing of a new patient: the memberships are those of the strata's centre profiles, which is
     approximate where strata are no rounded groups.
     """
@@ -128,21 +128,28 @@ def fused(affinities: list[Floats], weights: Floats, neighbours: int, rounds: in
     shares = np.array([weight * one for weight, one in zip(weights, has, strict=True)])
     total = shares.sum(axis=0)
     full = [_stochastic(np.nan_to_num(one)) for one in affinities]
-    filled = sum(share[:, None] * one for share, one in zip(shares, full, strict=True))
-    filled = filled / np.where(total > 0, total, 1.0)[:, None]
+    filled = _weighted(shares[:, :, None], full) / np.where(total > 0, total, 1.0)[:, None]
     networks = [np.where(one[:, None], own, filled) for one, own in zip(has, full, strict=True)]
     kernels = [_kernel(np.nan_to_num(one), neighbours) for one in affinities]
     for _ in range(rounds if len(networks) > 1 else 0):
-        summed = sum(weight * one for weight, one in zip(weights, networks, strict=True))
+        summed = _weighted(weights, networks)
         spread = []
         for weight, own, kernel in zip(weights, networks, kernels, strict=True):
             others = (summed - weight * own) / (weights.sum() - weight)
             spread.append(_stochastic(kernel @ (kernel @ others.T).T))
         networks = spread
-    mean = sum(weight * one for weight, one in zip(weights, networks, strict=True)) / weights.sum()
+    mean = _weighted(weights, networks) / weights.sum()
     nothing = np.flatnonzero(total == 0)  # who has nothing at all is as near to one as to another
     mean[nothing], mean[:, nothing] = 1 / len(mean), 1 / len(mean)
     return np.asarray((mean + mean.T) / 2, dtype=np.float64)
+
+
+def _weighted(weights: Floats, networks: list[Floats]) -> Floats:
+    """Return the sum of networks, each times its weight, of shape () or (patients, 1)."""
+    total = np.zeros_like(networks[0])
+    for weight, network in zip(weights, networks, strict=True):
+        total += weight * network
+    return total
 
 
 def _stochastic(similarity: Floats) -> Floats:

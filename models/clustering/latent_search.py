@@ -92,10 +92,10 @@ def searched(design: Design, k: int, seed: int, starts: int) -> LatentDensity:
     """
     begin = climbed(design, k, seed, None, starts) if starts > 1 else None
     while True:
-        found = climbed(design, k if begin is None else len(begin.weights), seed, begin, 1)
+        found = _told(climbed(design, k if begin is None else len(begin.weights), seed, begin, 1), design)
         kept = _kept(found, design)
         if len(kept) == len(found.weights):
-            return _told(found, design)
+            return found
         begin = found.of_classes(kept)
 
 

@@ -126,9 +126,13 @@ class MixedColumns:
     def encode(self, X: pl.DataFrame) -> Encoded:
         """Return patients on these scales; raises BadTarget where a column is missing or of another kind."""
         require_columns(X, self.columns)
-        numbers = number_values(X, [one.name for one in self.numbers])
-        for place, one in enumerate(self.numbers):
-            numbers[:, place] = (np.clip(numbers[:, place], one.low, one.high) - one.centre) / one.unit
+        found = number_values(X, [one.name for one in self.numbers])
+        low, high, centre, unit = (
+            np.array([(one.low, one.high, one.centre, one.unit) for one in self.numbers], dtype=np.float64)
+            .reshape(-1, 4)
+            .T
+        )
+        numbers = (np.clip(found, low, high) - centre) / unit
         codes = np.full((X.height, len(self.categories)), -1, dtype=np.int64)
         for place, kind in enumerate(self.categories):
             codes[:, place] = _coded(_text(X[kind.name]), kind)
