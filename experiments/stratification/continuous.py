@@ -23,6 +23,8 @@ QUANTILES: dict[int, tuple[float, ...]] = {
 }
 EXPLAINED = 0.9  # of the makers' variance, that the scores should explain
 PER_COLUMN = 5  # patients or events that each column of the smaller model should have
+LEADING = 3  # scores whose products of three are taken
+LEADING_PAIRS = 10  # products of two before those
 FEWEST = 11  # patients of a level, or who lack a value, that have a column of their own
 
 
@@ -34,7 +36,7 @@ class Smaller:
         columns: shape (n, columns), scaled, independent of each other and of a constant; covariates first.
         dimensions: how many continuous scores are among them.
         curved: how many of those as splines.
-        products: pairs of scores whose product is among them.
+        products: how many products of two or three scores are among them.
         explained: share of the variance of the variables that made the strata which those scores explain; None without.
     """
 
@@ -46,9 +48,9 @@ class Smaller:
 
 
 def smaller_columns(
-    fixed: Floats, scores: Floats, makers: Floats, *, knots: int, size: int, further: bool = True
+    fixed: Floats, scores: Floats, makers: Floats, *, knots: int, size: int, axes: Floats | None = None
 ) -> Smaller:
-    """Return covariates, then scores as straight lines, their splines, and the products of pairs, as far as patients allow.
+    """Return covariates, then scores as straight lines, splines, and products of two and three, as far as patients allow.
 
     Strata of a continuum are curved functions of its scores. So where a score's effect is curved or two of them act together,
     the smaller model must be able to say so, or the strata would be credited with it.
@@ -60,23 +62,54 @@ def smaller_columns(
             dimensions explain less than 0.9 of their variance.
         knots: of each restricted cubic spline.
         size: patients, or events, that limit the number of columns.
-        further: whether such further scores are taken.
+        axes: coordinates between the strata, shape (n, axes), as of `axes_between`; they get splines too, the first.
     """
-    wanted = _with_further(scores, makers) if further else scores
+    wanted = _with_further(scores, makers)
     room = max(size // PER_COLUMN - fixed.shape[1], 1)
     lines = min(wanted.shape[1], room)
-    taken = [_scaled(wanted[:, :lines])]
+    unit = _scaled(wanted[:, :lines])
     room -= lines
-    curved = min(lines, room // max(knots - 2, 1))
-    taken += [_bends(wanted[:, place], knots) for place in range(curved)]
-    room -= curved * (knots - 2)
-    pairs = [(low, high) for high in range(lines) for low in range(high)][: max(room, 0)]
-    unit = taken[0]
-    taken += [(unit[:, low] * unit[:, high])[:, None] for low, high in pairs]
-    columns = np.column_stack([_scaled(fixed), *(_scaled(part) for part in taken)])
+    between = np.zeros((len(scores), 0)) if axes is None else axes
+    whole = np.column_stack([between, wanted[:, :lines]])
+    taken = min(whole.shape[1], max(room, 0) // (knots - 2))
+    bends = [_bends(whole[:, place], knots) for place in range(taken)]
+    products = _products(unit, max(room - taken * (knots - 2), 0))
+    columns = np.column_stack([_scaled(part) for part in (fixed, unit, *bends, products)])
     return Smaller(
-        columns[:, independent(columns)], lines, curved, len(pairs), explained(wanted[:, :lines], makers)
+        columns[:, independent(columns)],
+        lines,
+        max(taken - between.shape[1], 0),
+        products.shape[1],
+        explained(wanted[:, :lines], makers),
     )
+
+
+def _products(unit: Floats, most: int) -> Floats:
+    """Return products of two scores, then of three of the leading ones, shape (n, up to `most`)."""
+    number = unit.shape[1]
+    pairs = [(low, high) for high in range(number) for low in range(high)]
+    leading = range(min(number, LEADING))
+    triples = [(a, b, c) for c in leading for b in range(c + 1) for a in range(b + 1)]
+    chosen = [*pairs[:LEADING_PAIRS], *triples, *pairs[LEADING_PAIRS:]][:most]
+    made = [np.prod(unit[:, list(places)], axis=1) for places in chosen]
+    return np.stack(made, axis=1) if made else np.zeros((len(unit), 0))
+
+
+def axes_between(scores: Floats, probability: Floats) -> Floats:
+    """Return patients' coordinates along the discriminant directions of the strata, shape (n, k).
+
+    One per stratum: from the mean of all to its own, seen through the covariance within strata (Fisher's). Along these the
+    memberships change, so a curved effect along them is what strata are most easily mistaken for.
+
+    Args:
+        scores: shape (n, dimensions).
+        probability: memberships, shape (n, k).
+    """
+    means = probability.T @ scores / probability.sum(axis=0)[:, None]
+    within = scores.T @ scores - (means * probability.sum(axis=0)[:, None]).T @ means
+    within /= len(scores)
+    within += 0.05 * np.trace(within) / len(within) * np.eye(len(within))
+    return np.asarray(scores @ np.linalg.solve(within, (means - scores.mean(axis=0)).T), dtype=np.float64)
 
 
 def _scaled(values: Floats) -> Floats:
@@ -90,6 +123,11 @@ def _bends(score: Floats, knots: int) -> Floats:
     if len(places) < 3:
         return np.zeros((len(score), 0))
     return np.asarray(spline_columns(score, places)[:, 2:], dtype=np.float64)
+
+
+def spline_of(score: Floats, knots: int) -> Floats:
+    """Return the columns of a restricted cubic spline without its constant, shape (n, up to knots - 1)."""
+    return np.column_stack([score, _bends(score, knots)])
 
 
 def explained(scores: Floats, makers: Floats) -> float | None:

@@ -26,7 +26,7 @@ class Value(dy.Schema):
     events = dy.Int64(nullable=True)
     dimensions = dy.Int32(nullable=False, min=0)  # continuous scores in the smaller model
     curved = dy.Int32(nullable=False, min=0)  # of them as splines
-    columns = dy.Int32(nullable=False, min=0)  # of the smaller model, covariates included
+    terms = dy.Int32(nullable=False, min=0)  # columns of the smaller model, covariates included
     statistic = dy.Float64(nullable=True)  # robust score test
     df = dy.Int32(nullable=False, min=0)  # columns of memberships that do not follow from the smaller model
     p = dy.Float64(nullable=True, min=0, max=1)
@@ -79,7 +79,7 @@ class Curves(dy.Schema):
     stratum = dy.Int32(primary_key=True, min=1)
     day = dy.Float64(primary_key=True, min=0)
     event = dy.Float64(nullable=False, min=0, max=1)
-    competing = dy.Float64(nullable=False, min=0, max=1)
+    competing = dy.Float64(nullable=True, min=0, max=1)  # null where competing events are few
 
 
 class HeldOut(dy.Schema):

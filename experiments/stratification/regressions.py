@@ -287,10 +287,10 @@ def score_test(model: Regression, smaller: Floats, added: Floats) -> ScoreTest:
 
 
 def _hotelling_p(statistic: float, df: int, rest: int) -> float:
-    from scipy.stats import f as f_distribution
+    from scipy.special import fdtrc
 
     ratio = statistic * (rest - df) / (rest * df) if rest > df else 0.0
-    return float(f_distribution.sf(ratio, df, max(rest - df, 1)))
+    return float(fdtrc(df, max(rest - df, 1), ratio))
 
 
 def independent_beyond(smaller: Floats, added: Floats, limit: float = 1e-3) -> list[int]:

@@ -70,7 +70,7 @@ class Classified:
         Some are negative: they take out of a stratum what others' patients wrongly assigned to it have put in. In
         expectation over assignments each is the indicator of the true stratum.
         """
-        inverse = np.linalg.inv(self.errors(counts))
+        inverse = np.linalg.pinv(self.errors(counts))  # a resample may lack a stratum
         return np.asarray(inverse[..., self.assigned, :], dtype=np.float64)
 
     def naive_weights(self, counts: Floats | None = None) -> Floats:
@@ -104,7 +104,7 @@ def mean_influence(values: Floats, classified: Classified, weights: Floats, mean
     below = weights.sum(axis=0)
     direct = weights * centred / below
     if np.array_equal(weights, classified.naive_weights()):
-        return direct
+        return np.asarray(direct, dtype=np.float64)
     one_hot = np.eye(classified.k)[classified.assigned]
     inverse = np.linalg.inv(classified.errors())
     moved = one_hot[:, None, :] - classified.errors()[None, :, :]  # of row s of the errors

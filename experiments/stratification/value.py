@@ -1,0 +1,138 @@
+"""Test 5: do strata tell more than the continuous scores of the same variables, beyond covariates?
+
+Two nested models: covariates, and splines and products of the continuous scores; the same with the memberships. Within centres:
+a hazard has a baseline in each, a label or number a mean. The p-value is that of a robust score test with enlarged contributions
+(`regressions.score_test`), chosen among likelihood ratio, sign flips and this one by its false positive rate in continua.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from experiments.seeds import seed_for
+from experiments.stratification.continuous import Smaller, axes_between, smaller_columns
+from experiments.stratification.gain import METRICS, out_of_fold_gain
+from experiments.stratification.outcome_schemas import Value
+from experiments.stratification.regressions import holm, score_test
+from experiments.stratification.related_cohort import RelatedCohort, Response, Row, table
+from experiments.stratification.verdict import Figure, TestResult
+
+Floats = NDArray[np.float64]
+
+NOTHING = "There is no outcome of this index rule and no held-out column: nothing that strata could tell."
+FOLLOWS = "the memberships follow from the smaller model"
+TOO_FEW = "too few patients or events for its columns"
+
+
+def value_rows(
+    cohort: RelatedCohort, responses: Sequence[Response], *, knots: int, seed: int
+) -> tuple[list[Row], list[Smaller]]:
+    """Return rows of schema Value, p adjusted by Holm's method, and the smaller model of each.
+
+    Args:
+        cohort: patients with two strata or more.
+        responses: outcomes and held-out columns; none of them made the strata (`makers.refuse_makers`).
+        knots: of the splines.
+        seed: the study's.
+    """
+    found = [_row(cohort, response, knots, seed) for response in responses]
+    rows = [row for row, _ in found]
+    for row, adjusted in zip(rows, holm([row.get("p") for row in rows]), strict=True):
+        row["p_adjusted"] = adjusted
+    return rows, [smaller for _, smaller in found]
+
+
+def smaller_model(cohort: RelatedCohort, response: Response, knots: int) -> tuple[Smaller, Floats]:
+    """Return the smaller model of a response's patients, and their memberships of strata 2..k, shape (m, k - 1)."""
+    rows = response.rows
+    fixed = cohort.curved if response.model == "cox" else np.hstack([cohort.curved, cohort.places])
+    size = response.regression(cohort.centres)[0].size
+    scores, probability = cohort.scores[rows], cohort.classified.probability[rows]
+    axes = axes_between(scores, probability)
+    smaller = smaller_columns(fixed[rows], scores, cohort.makers[rows], knots=knots, size=size, axes=axes)
+    return smaller, probability[:, 1:]
+
+
+def _row(cohort: RelatedCohort, response: Response, knots: int, seed: int) -> tuple[Row, Smaller]:
+    row: Row = {
+        "name": response.name,
+        "kind": response.kind,
+        "level": response.level,
+        "model": response.model,
+        "n": len(response.rows),
+        "events": None if response.model == "linear" else response.events,
+        "gain_metric": METRICS[response.model],
+    }
+    if response.lacking is not None:
+        nothing = Smaller(np.zeros((len(response.rows), 0)), 0, 0, 0, None)
+        return row | {"dimensions": 0, "curved": 0, "terms": 0, "df": 0, "note": response.lacking}, nothing
+    smaller, added = smaller_model(cohort, response, knots)
+    model, order = response.regression(cohort.centres)
+    columns = smaller.columns
+    whole = np.column_stack([columns, np.ones(len(columns))]) if model.intercept else columns
+    tested = score_test(model, whole[order], added[order])
+    row |= {
+        "dimensions": smaller.dimensions,
+        "curved": smaller.curved,
+        "terms": columns.shape[1],
+        "statistic": tested.statistic,
+        "df": tested.df,
+        "p": tested.p,
+        "note": None if tested.p is not None else TOO_FEW if tested.df else FOLLOWS,
+    }
+    fold_seed = seed_for(seed, "strata_outcomes", "folds", response.kind, response.name, response.level)
+    gain = out_of_fold_gain(response, columns, added, cohort.centres, fold_seed)
+    if gain is not None:
+        row |= {
+            "smaller": gain.smaller,
+            "larger": gain.larger,
+            "gain": gain.gain,
+            "gain_lower": gain.lower,
+            "gain_upper": gain.upper,
+        }
+    return row, smaller
+
+
+def value_test(rows: Sequence[Row], level: float) -> TestResult:
+    """Return test 5: passed where one adjusted p is `level` or less.
+
+    Args:
+        rows: of schema Value, as computed.
+        level: of Holm's adjusted p-values.
+    """
+    tested = [row for row in rows if row.get("p_adjusted") is not None]
+    if not tested:
+        why = sorted({row["note"] for row in rows if row.get("note")})
+        reason = f"Nothing could be tested: {'; '.join(why)}." if why else NOTHING
+        return TestResult("value", "not_possible", reason)
+    figures = tuple(
+        Figure(
+            "p_adjusted: " + ": ".join(filter(None, (row["name"], row["level"]))),
+            row["p_adjusted"],
+            level,
+            row["p_adjusted"] <= level,
+            n=row["n"],
+        )
+        for row in tested
+    )
+    best = min(tested, key=lambda row: row["p_adjusted"])
+    beyond = "something" if best["p_adjusted"] <= level else "nothing"
+    reason = (
+        f"Beyond covariates, splines and products of up to {max(row['dimensions'] for row in tested)} continuous scores the strata "
+        f"tell {beyond}: the smallest of {len(tested)} p-values after Holm is {best['p_adjusted']:.2g} ({best['name']}), the level "
+        f"{level:g}."
+    )
+    return TestResult("value", "passed" if best["p_adjusted"] <= level else "failed", reason, figures)
+
+
+def value_table(rows: Sequence[Row], smallest_cell: int) -> pl.DataFrame:
+    """Return schema Value; where patients with or without the event are few, numbers and figures are suppressed."""
+    shown = []
+    for row in rows:
+        events = row["events"]
+        cells = [row["n"]] if events is None else [row["n"], events, row["n"] - events]
+        blank = {"n": None, "events": None} if any(0 < cell < smallest_cell for cell in cells) else {}
+        shown.append({**row, **blank})
+    return table(Value, shown)
