@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 
@@ -16,6 +17,8 @@ MOST_PLAIN = 30  # columns up to which a mixture along the columns themselves is
 SHALLOW = 0.98  # a ridge this high over the lower peak has no valley
 STEPS = 25  # places along a ridge
 APART = 1.5  # standard deviations between bridging components
+STRETCHED = 0.5  # variance along the ridge that a bridging component has beside that of its ends
+SEPARATING = 2  # directions that separate components best, along which a curve is followed
 ROUNDS = 20
 QUANTILES = 201
 SIMULATED = 20_000  # patients of the fitted mixture, for the quantiles of its columns
@@ -84,6 +87,16 @@ class Continuum:
         )
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """A fitted mixture in the leading coordinates, its criterion for all columns, axes (columns, columns) and SDs of the rest."""
+
+    criterion: float
+    fitted: Components
+    axes: Floats
+    rest: Floats
+
+
 def continuum_of(values: Floats, seed: int) -> Continuum:
     """Return the continuum nearest to the patients.
 
@@ -97,7 +110,9 @@ def continuum_of(values: Floats, seed: int) -> Continuum:
         values: shape (patients, columns), of SD about 1 and without missing values.
         seed: of the fits.
     """
-    fitted, axes, rest = _best_mixture(values, seed)
+    with threadpool_limits(limits=1):
+        found = _best_shape(values, seed)
+    fitted, axes, rest = found.fitted, found.axes, found.rest
     filled, groups = fill_valleys(fitted)
     generator = np.random.default_rng(seed)
     simulated = _columns(fitted, axes, rest, SIMULATED, generator)
@@ -158,27 +173,36 @@ def _highest_tree(heights: Floats) -> Iterator[tuple[int, int]]:
 
 
 def _bridged(made: Components, fitted: Components, one: int, other: int) -> Components:
-    """Return `made` with components along the ridge, as heavy as it takes for the density not to fall below the lower peak."""
-    covariances = fitted.covariances[one], fitted.covariances[other]
-    inverse = np.linalg.inv((covariances[0] + covariances[1]) / 2)
-    across = fitted.means[other] - fitted.means[one]
-    number = max(1, round(float(np.sqrt(across @ inverse @ across)) / APART) - 1)
-    shares = np.arange(1, number + 1) / (number + 1)
-    means = fitted.means[one] + shares[:, None] * across
-    between = np.stack([(1 - share) * covariances[0] + share * covariances[1] for share in shares])
-    bridge = Components(np.ones(number), means, between)
-    places = np.vstack([ridge(fitted, one, other), means])
-    peaks = fitted.density(fitted.means[[one, other]])
-    wanted = float(peaks.min())
-    there, own = made.density(means), bridge.densities(means)
-    weights = np.zeros(number)
+    """Return `made` with components along a ridge, as heavy as it takes for the density not to fall below the lower peak."""
+    path = ridge(fitted, one, other)
+    inverse = np.linalg.inv((fitted.covariances[one] + fitted.covariances[other]) / 2)
+    legs = np.diff(path, axis=0)
+    lengths = np.sqrt(np.einsum("si,ij,sj->s", legs, inverse, legs))
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    number = max(1, round(float(along[-1]) / APART) - 1)
+    shares = np.searchsorted(along, along[-1] * np.arange(1, number + 1) / (number + 1)) / (len(path) - 1)
+    means, covariances = [], []
+    for share in shares:
+        place = round(share * (len(path) - 1))
+        leg = path[min(place + 1, len(path) - 1)] - path[place - 1]
+        leg = leg / np.sqrt(leg @ inverse @ leg)
+        across = np.linalg.inv(
+            (1 - share) * np.linalg.inv(fitted.covariances[one])
+            + share * np.linalg.inv(fitted.covariances[other])
+        )
+        means.append(path[place])
+        covariances.append(across + np.outer(leg, leg) * STRETCHED)
+    bridge = Components(np.zeros(number), np.stack(means), np.stack(covariances))
+    wanted = float(fitted.density(fitted.means[[one, other]]).min())
+    own, weights = bridge.densities(path), np.zeros(number)
+    there = made.density(path)
+    nearest = own.argmax(axis=0)
     for _ in range(ROUNDS):
         lacking = np.maximum(wanted - there - own @ weights, 0.0)
-        if lacking.max() < 0.01 * wanted:
+        if lacking.max() < 0.02 * wanted:
             break
-        weights += lacking / np.maximum(np.diagonal(own), 1e-300)
-    del places
-    return _joined(made, Components(weights, means, between))
+        weights += lacking[nearest] / own[nearest, np.arange(number)]
+    return _joined(made, Components(weights, bridge.means, bridge.covariances))
 
 
 def _joined(first: Components, second: Components) -> Components:
@@ -215,32 +239,65 @@ def _has_two_modes(loadings: Floats, fitted: Components, rest: Floats) -> bool:
     return bool((density < SHALLOW * np.minimum(rising, falling)).any())
 
 
-def _best_mixture(values: Floats, seed: int) -> tuple[Components, Floats, Floats]:
-    """Return the mixture with the smallest BIC over all columns, the axes, and the SDs of the dimensions left out."""
-    n, d = values.shape
-    variances, directions = np.linalg.eigh(np.cov(values, rowvar=False).reshape(d, d))
-    variances, directions = np.clip(variances[::-1], SMALLEST_VARIANCE, None), directions[:, ::-1]
-    middle = values.mean(axis=0)
-    points = (values - middle) @ directions
-    rotation = d * (d - 1) / 2  # axes along the data's own directions are parameters too
-    best: tuple[float, Components, Floats, Floats] | None = None
-    for leading in sorted({min(number, d) for number in DIMENSIONS}):
-        rest = variances[leading:]
-        base = n * np.log(2 * np.pi * np.e * rest).sum() + (len(rest) + rotation) * np.log(n)
-        for kind in ("diag", "full"):
-            bic, found = _by_bic(points[:, :leading], kind, seed)
-            if best is None or bic + base < best[0]:
-                best = (bic + base, found, directions, np.sqrt(rest))
+def _best_shape(values: Floats, seed: int) -> _Shape:
+    """Return the shape with the smallest criterion: along principal components, columns, or directions that separate components."""
+    d = values.shape[1]
+    centred = values - values.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(centred, rowvar=False).reshape(d, d))
+    order = np.argsort(-variances)
+    principal = directions[:, order] * np.sqrt(np.maximum(variances[order], SMALLEST_VARIANCE))
+    found = [
+        _shape(centred, principal, leading, kind, seed)
+        for leading in sorted({min(number, d) for number in DIMENSIONS})
+        for kind in ("tied", "full")
+    ]
     if d <= MOST_PLAIN:
-        bic, found = _by_bic(values - middle, "diag", seed)
-        if best is None or bic < best[0]:
-            best = (bic, found, np.eye(d), np.empty(0))
-    if best is None:
-        raise ValueError("a continuum needs a column")
-    return best[1:]
+        found += [_shape(centred, np.eye(d), d, kind, seed) for kind in ("diag", "tied")]
+    best = min(found, key=lambda shape: shape.criterion)
+    if len(best.fitted.weights) > 1 and d > SEPARATING:
+        axes = _separating_axes(best)
+        found = [_shape(centred, axes, SEPARATING, kind, seed) for kind in ("tied", "full")]
+        best = min([best, *found], key=lambda shape: shape.criterion)
+    return best
 
 
-def _by_bic(points: Floats, kind: str, seed: int) -> tuple[float, Components]:
+def _separating_axes(shape: _Shape) -> Floats:
+    """Return axes of which the first tell the components apart best, shape (columns, columns).
+
+    A curve in two of many columns is seen by few components, which tell where it lies; along those directions alone it can be
+    followed by many.
+    """
+    d, leading = len(shape.axes), shape.fitted.means.shape[1]
+    means = np.zeros((len(shape.fitted.weights), d))
+    means[:, :leading] = shape.fitted.means
+    means -= shape.fitted.weights @ means
+    within = np.diag(np.concatenate([np.zeros(leading), shape.rest**2]))
+    within[:leading, :leading] = np.einsum("k,kij->ij", shape.fitted.weights, shape.fitted.covariances)
+    root = np.linalg.cholesky(within)
+    scaled = np.linalg.solve(root, means.T)
+    directions = np.linalg.svd(scaled * np.sqrt(shape.fitted.weights), full_matrices=True)[0]
+    return np.asarray(shape.axes @ root @ directions, dtype=np.float64)
+
+
+def _shape(centred: Floats, axes: Floats, leading: int, kind: str, seed: int) -> _Shape:
+    """Return the best mixture in the leading coordinates, the others independent Gaussians."""
+    n, d = centred.shape
+    points: Floats = np.asarray(np.linalg.solve(axes, centred.T).T, dtype=np.float64)
+    criterion, fitted = _by_criterion(points[:, :leading], kind, seed)
+    rest = points[:, leading:]
+    if rest.shape[1]:
+        variances, directions = np.linalg.eigh(np.cov(rest, rowvar=False).reshape(d - leading, d - leading))
+        spread = np.sqrt(np.maximum(variances, SMALLEST_VARIANCE))
+        axes = np.hstack([axes[:, :leading], axes[:, leading:] @ directions])
+    else:
+        spread = np.empty(0)
+    free = (d - leading) * (d - leading + 1) / 2 + leading * (d - leading)
+    criterion += n * np.log(2 * np.pi * np.e * spread**2).sum() + free * 2
+    criterion += 2 * n * np.linalg.slogdet(axes)[1]
+    return _Shape(float(criterion), fitted, axes, spread)
+
+
+def _by_criterion(points: Floats, kind: str, seed: int) -> tuple[float, Components]:
     """Return the smallest BIC over the number of components, and that mixture."""
     best: tuple[float, Components] | None = None
     at = 0
@@ -270,4 +327,6 @@ def _fitted(points: Floats, k: int, kind: str, seed: int) -> tuple[float, Compon
     covariances = model.covariances_
     if kind == "diag":
         covariances = np.stack([np.diag(row) for row in covariances])
-    return float(model.bic(points)), Components(model.weights_, model.means_, covariances)
+    if kind == "tied":
+        covariances = np.stack([covariances] * k)
+    return float(model.aic(points)), Components(model.weights_, model.means_, covariances)
