@@ -124,18 +124,19 @@ def fused(affinities: list[Floats], weights: Floats, neighbours: int, rounds: in
     In each round every network is spread along its own nearest neighbours over the mean of the others, by their weights. Where
     a modality lacks a patient, the patient's row in its network is the mean of the others' and has no neighbours of its own.
     """
-    has = [~np.isnan(np.where(np.eye(len(one), dtype=bool), np.nan, one)).all(axis=1) for one in affinities]
-    shares = np.array([weight * one for weight, one in zip(weights, has, strict=True)])
+    own = np.eye(len(affinities[0]), dtype=bool)
+    has = np.array([~np.isnan(np.where(own, np.nan, one)).all(axis=1) for one in affinities])
+    shares = weights[:, None] * has
     total = shares.sum(axis=0)
     full = [_stochastic(np.nan_to_num(one)) for one in affinities]
     filled = _weighted(shares[:, :, None], full) / np.where(total > 0, total, 1.0)[:, None]
-    networks = [np.where(one[:, None], own, filled) for one, own in zip(has, full, strict=True)]
+    networks = [np.where(one[:, None], network, filled) for one, network in zip(has, full, strict=True)]
     kernels = [_kernel(np.nan_to_num(one), neighbours) for one in affinities]
     for _ in range(rounds if len(networks) > 1 else 0):
         summed = _weighted(weights, networks)
         spread = []
-        for weight, own, kernel in zip(weights, networks, kernels, strict=True):
-            others = (summed - weight * own) / (weights.sum() - weight)
+        for weight, network, kernel in zip(weights, networks, kernels, strict=True):
+            others = (summed - weight * network) / (weights.sum() - weight)
             spread.append(_stochastic(kernel @ (kernel @ others.T).T))
         networks = spread
     mean = _weighted(weights, networks) / weights.sum()
