@@ -13,7 +13,8 @@ from experiments.seeds import seed_for
 from experiments.stratification.assignment import assign_patients
 from experiments.stratification.dimensions import dimensions, loadings
 from experiments.stratification.null_test import decide, null_test, run_draws
-from experiments.stratification.number import number_of_strata
+from experiments.stratification.number import number_of_strata, strong_numbers
+from experiments.stratification.prediction_strength import prediction_strength
 from experiments.stratification.replication import replication_test
 from experiments.stratification.schemas import Draws, Replication, Selection, Stability, Tests
 from experiments.stratification.source import Source
@@ -63,7 +64,7 @@ class SearchSettings:
     null_level: float = 0.05
     prediction_strength: float = 0.8
     splits: int = 10
-    resamples: int = 50
+    resamples: int = 20
     number_level: float = 0.05
     bootstraps: int = 50
     jaccard: float = 0.75
@@ -130,9 +131,19 @@ def search(
         )
     if settings.stop_when_decided and not _decided(source, recipe, settings, seed):
         return _one_group(rows, X, recipe, settings, seed)
+    strength = prediction_strength(
+        X,
+        recipe,
+        ks=range(2, settings.most_strata + 1),
+        splits=settings.splits,
+        seed=seed,
+        compute=compute,
+        journal=journal,
+    )
     draws = run_draws(
         source,
         recipe,
+        consensus_at=strong_numbers(strength, settings.prediction_strength),
         most_strata=settings.most_strata,
         smallest_share=settings.smallest_share,
         draws=settings.draws,
@@ -153,6 +164,7 @@ def search(
         seed=seed,
         compute=compute,
         journal=journal,
+        strength=strength,
     )
     results.append(number)
     stability, replication = EMPTY["stability"], EMPTY["replication"]

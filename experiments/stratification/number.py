@@ -49,6 +49,7 @@ def number_of_strata(
     seed: int,
     compute: Compute,
     journal: Path | None = None,
+    strength: pl.DataFrame | None = None,
 ) -> tuple[int, pl.DataFrame, TestResult]:
     """Return the number of strata, what each number came to, and the test.
 
@@ -67,6 +68,7 @@ def number_of_strata(
         seed: study's seed.
         compute: where the work runs.
         journal: folder of finished work; None: nowhere.
+        strength: what `prediction_strength` gave for these numbers and splits, where that was asked before; None: not yet.
 
     Returns:
         The number; schemas.Selection, one row per number from 1; the test, failed where the number is 1.
@@ -74,7 +76,8 @@ def number_of_strata(
     rule = Rule(prediction_strength, level, smallest_share)
     ks = sorted(draws.filter(pl.col("k") > 1)["k"].unique().to_list())
     prepared = prepare_patients(X, recipe)
-    strength = strength_of(X, recipe, ks=ks, splits=splits, seed=seed, compute=compute, journal=journal)
+    if strength is None:
+        strength = strength_of(X, recipe, ks=ks, splits=splits, seed=seed, compute=compute, journal=journal)
     table = (
         _fits(X, recipe, [1, *ks], seed, prepared)
         .join(
@@ -100,6 +103,11 @@ def number_of_strata(
     k = chosen_number(table, rule)
     table = table.with_columns(chosen=pl.col("k") == k).select(Selection.column_names())
     return k, Selection.validate(table, cast=True), _test(table, k, rule, _number_of_draws(draws))
+
+
+def strong_numbers(strength: pl.DataFrame, threshold: float) -> list[int]:
+    """Return the numbers of strata whose prediction strength suffices: only their consensus can matter."""
+    return strength.filter(pl.col("mean") >= threshold)["k"].sort().to_list()
 
 
 def chosen_number(table: pl.DataFrame, rule: Rule) -> int:

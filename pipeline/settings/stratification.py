@@ -26,7 +26,7 @@ class NumberTest(Settings):
 
     prediction_strength: float = Field(default=0.8, gt=0, le=1)  # Tibshirani and Walther 2005
     splits: int = Field(default=10, ge=2, le=200)  # of the patients into halves
-    resamples: int = Field(default=50, ge=10, le=2000)  # of consensus clustering
+    resamples: int = Field(default=20, ge=10, le=2000)  # of consensus clustering
     level: float = Field(default=0.05, gt=0, lt=0.5)  # of consensus against the null
 
 
