@@ -150,9 +150,10 @@ class CourseSource:
         found = self._columns.reliability(self._sums).mean(axis=0)
         return dict(zip(self._columns.columns, (float(value) for value in found), strict=True))
 
-    def curves(self, years: Floats) -> Floats:
-        """Return each patient's predicted course, shape (patients, variables, years)."""
-        return self._columns.curves(self._sums, years)
+    def mean_courses(self, memberships: Floats, years: Floats) -> Floats:
+        """Return the mean course of each stratum at some years, shape (k, variables, years); memberships (patients, k)."""
+        courses = self._columns.mean_courses(self._sums, memberships)
+        return np.asarray(courses @ np.vander(years, courses.shape[2], increasing=True).T, dtype=np.float64)
 
     def draw(self, null: str, generator: np.random.Generator) -> pl.DataFrame:
         """Return X as one group would give it (source.Source): values at the same visits, mixed models fitted anew."""

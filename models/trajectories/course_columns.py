@@ -76,14 +76,25 @@ class CourseColumns:
             ]
         return pl.DataFrame(series)
 
-    def curves(self, sums: CourseSums, years: Floats) -> Floats:
-        """Return each patient's predicted course, shape (patients, variables, years)."""
-        powers = np.vander(years, self.degree + 1, increasing=True)
-        found = [
-            (model.fixed + of.effects) @ powers.T
-            for model, of in zip(self.models, self.predicted(sums), strict=True)
-        ]
-        return np.stack(found, axis=1)
+    def mean_courses(self, sums: CourseSums, weights: Floats) -> Floats:
+        """Return the mean courses of groups of patients, shape (groups, variables, degree + 1).
+
+        Generalised least squares with the models' covariances: who left early counts for what his or her values say, so that
+        the mean is not that of those who stayed where leaving follows from values seen before.
+
+        Args:
+            sums: of the patients.
+            weights: how much each belongs to a group, shape (patients, groups).
+        """
+        found = np.empty((weights.shape[1], len(self.variables), self.degree + 1))
+        for at, (model, of) in enumerate(zip(self.models, self.predicted(sums), strict=True)):
+            gram, gain = sums.grams[:, at], of.variances / model.residual
+            taken = np.eye(self.degree + 1) - gram @ gain
+            normal = np.einsum("nk,nij->kij", weights, taken @ gram)
+            right = np.einsum("nk,nij,nj->ki", weights, taken, sums.products[:, at])
+            ridge = 1e-9 * np.diagonal(normal.sum(axis=0))
+            found[:, at] = np.linalg.solve(normal + np.diag(ridge), right[..., None])[..., 0]
+        return found
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as JSON values; no row of a patient is in it."""
