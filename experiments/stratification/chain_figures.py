@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.figures import PALETTE, RAISES, head, literal, new_figure, shortened
-from experiments.stratification.effect_grid import draw_grid, effect_bar
+from experiments.stratification.effect_grid import draw_grid, effect_bar, label_width
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def selection_figure(selection: pl.DataFrame, tests: pl.DataFrame) -> Any:
     """
     if selection.is_empty():
         return None
-    figure, axes = new_figure(7.0, 3.1, rows=1, columns=2)
+    figure, axes = new_figure(7.0, 3.4, rows=1, columns=2)
     return _selection_panels(figure, axes.ravel(), selection.sort("k"), tests)
 
 
@@ -93,22 +93,16 @@ def _selection_panels(figure: Any, axes: Any, table: pl.DataFrame, tests: pl.Dat
     right.plot(
         one["k"], one["consensus_null"], "s--", color=PALETTE["grey"], label="one group (mean of draws)"
     )
-    for row in pairs.drop_nulls("consensus_index").iter_rows(named=True):
-        right.annotate(
-            f"{row['consensus_index']:+.2f}",
-            (row["k"], row["consensus"]),
-            xytext=(0, -12 if row["consensus_index"] > 0 else 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-            color=PALETTE["blue"],
-        )
     most = float(np.nanmax([*pairs["consensus"].to_list(), *one["consensus_null"].to_list(), 0.05]))
-    right.set_ylim(-0.14 * most, 1.12 * most)
+    right.set_ylim(-0.2 * most, 1.12 * most)
+    for row in pairs.drop_nulls("consensus_index").iter_rows(named=True):
+        index = round(row["consensus_index"], 2) + 0.0
+        right.text(row["k"], -0.1 * most, f"{index:.2f}", ha="center", va="center", fontsize=7.5)
     right.set_title(
-        "ambiguous pairs of consensus clustering\n(numbers: log10 of one group's over these)", fontsize=9
+        "ambiguous pairs of consensus clustering\n(below: log10 of one group's over the patients')",
+        fontsize=9,
     )
-    right.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=2)
     for panel in (left, right):
         panel.set_xlabel("number of strata")
         panel.set_xticks(table["k"].to_list())
@@ -182,28 +176,27 @@ def replication_figure(centroids: pl.DataFrame, replication: pl.DataFrame) -> An
         dtype=np.float64,
     )
     lines = _agreement(replication)
-    figure, panel = new_figure(3.3 + 0.52 * len(pairs), 1.7 + 0.24 * len(columns) + 0.17 * len(lines))
+    labels = shortened(columns, 44)
+    named = shortened([country for _, country in pairs], 14)
+    upright = max(len(name) for name in named) > 3
+    figure, panel = new_figure(
+        max(6.6, 1.3 + label_width(labels) + 0.42 * len(pairs)),
+        1.1 + 0.24 * len(columns) + 0.17 * len(lines) + (label_width(named) if upright else 0.2),
+    )
     mesh = draw_grid(panel, grid)
-    panel.set_yticks(np.arange(len(columns)) + 0.5, shortened(columns, 34))
-    panel.set_xticks(np.arange(len(pairs)) + 0.5, shortened([country for _, country in pairs], 8))
-    panel.tick_params(axis="x", labelrotation=0 if len(pairs) <= 8 else 90)
+    panel.set_yticks(np.arange(len(columns)) + 0.5, labels)
+    panel.set_xticks(np.arange(len(pairs)) + 0.5, named, rotation=90 if upright else 0)
     for place, stratum in enumerate(strata):
         if place:
             panel.axvline(place * len(countries), color="white", linewidth=4)
         panel.text(
             (place + 0.5) * len(countries), -0.25, f"stratum {stratum}", ha="center", va="bottom", fontsize=8
         )
-    effect_bar(figure, panel, mesh, "mean, in standard deviations\nof the country")
-    head(
-        figure,
-        "\n".join(
-            [
-                "Strata of all patients, by country"
-                + (f" ({len(columns)} columns)" if len(order) > len(columns) else ""),
-                *lines,
-            ]
-        ),
+    effect_bar(
+        figure, panel, mesh, "mean, in standard deviations of the country\n(grey: not told, small cells)"
     )
+    cut = f" (the {len(columns)} strongest of {len(order)} columns)" if len(order) > len(columns) else ""
+    head(figure, "\n".join([f"Means of the strata of all patients, by country{cut}", *lines]))
     return figure
 
 
@@ -222,7 +215,7 @@ def _agreement(replication: pl.DataFrame) -> list[str]:
             if name in found
         ]
         number = f"{found['number_of_strata']:.0f} strata" if "number_of_strata" in found else ""
-        lines.append(f"found in {first}, looked for in {second}: {', '.join(filter(None, [number, *told]))}")
+        lines.append(f"{first} to {second}: {', '.join(filter(None, [number, *told]))}")
     return lines
 
 

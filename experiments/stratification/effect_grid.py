@@ -1,5 +1,6 @@
 """A grid of effect sizes in two colours that the colour-blind can tell apart, with the figures written into its cells."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def draw_grid(panel: Any, grid: Floats) -> Any:
         panel.text(
             column + 0.5,
             row + 0.5,
-            f"{value:+.1f}".replace("-", MINUS) if known else "·",
+            _words(value) if known else "·",
             ha="center",
             va="center",
             fontsize=7,
@@ -43,8 +44,18 @@ def draw_grid(panel: Any, grid: Floats) -> Any:
     return mesh
 
 
+def _words(value: float) -> str:
+    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", MINUS)
+
+
+def label_width(labels: Sequence[str], size: float = 9.0) -> float:
+    """Return the room in inches that the longest label needs at a font size in points."""
+    return max((len(label) for label in labels), default=0) * 0.0083 * size
+
+
 def effect_bar(figure: Any, panel: Any, mesh: Any, label: str) -> None:
     """Draw the colour bar beside the grid."""
     bar = figure.colorbar(mesh, ax=panel, extend="both", ticks=[-2, -1, 0, 1, 2], aspect=25, shrink=0.9)
+    bar.ax.tick_params(labelsize=8)
     bar.set_label(label, fontsize=8)
     bar.outline.set_visible(False)

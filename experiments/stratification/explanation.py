@@ -221,7 +221,6 @@ def _told(
         X,
         strata,
         centres,
-        fold,
         settings=settings,
         sets=sets,
         beside=accuracy,

@@ -1,7 +1,7 @@
 """What tells the strata apart: SHAP values of a classifier of the stratum on patients that it never saw."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -145,14 +145,22 @@ def tell_fold(task: ClassifierTask) -> ToldFold:
 
 
 def accuracy_of(folds: Sequence[ToldFold]) -> Interval:
-    """Return the balanced accuracy within folds, combined with its corrected interval (Nadeau and Bengio 2003)."""
+    """Return the balanced accuracy within folds, combined."""
     found = [balanced_accuracy(one.scores.argmax(axis=0), one.strata) for one in folds]
-    return accuracy_interval(np.array(found))
+    return accuracy_interval(np.array(found), len(found))
 
 
-def accuracy_interval(values: Floats) -> Interval:
-    """Return the mean over folds with its 95 % interval, on the logit scale."""
-    return corrected_resampling(values, 1 / max(len(values) - 1, 1), "logit")
+def accuracy_interval(values: Floats, folds: int) -> Interval:
+    """Return the mean over the folds of all repeats with its 95 % interval (Nadeau and Bengio 2003), cut at 0 and 1.
+
+    Args:
+        values: shape (repeats * folds,).
+        folds: of one repeat.
+    """
+    found = corrected_resampling(values, 1 / max(folds - 1, 1))
+    if found.lower is None or found.upper is None:
+        return found
+    return replace(found, lower=max(found.lower, 0.0), upper=min(found.upper, 1.0))
 
 
 def balanced_accuracy(predicted: Integers, strata: Integers) -> float:

@@ -18,6 +18,7 @@ from models.preprocessing import Preprocessor
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+REPEATS = 3  # of the deal into outer folds: the bounds of few folds jump about
 CANDIDATES = 60  # columns that tell most by themselves; the others are not tried beside them
 FARTHEST = 4.0  # standard deviations: what lies farther off is taken as this
 RIDGE = 0.01  # of the mean variance within strata: squares of skewed columns are nearly copies
@@ -82,7 +83,6 @@ def find_panel(
     X: pl.DataFrame,
     strata: Integers,
     centres: Sequence[str | None],
-    fold: Integers,
     *,
     settings: PanelSettings,
     sets: Mapping[str, str],
@@ -93,14 +93,13 @@ def find_panel(
     """Search the smallest panel, forward, with the whole selection inside each outer fold.
 
     The size is the smallest whose 95 % interval of out-of-fold balanced accuracy lies at or above the declared accuracy as a whole,
-    so that no panel is promised for a lucky mean; the columns at that size are then selected on all patients. That none
+    so that no panel is promised for a lucky mean; patients are dealt into folds three times over. The columns at that size are then selected on all patients. That none
     is reached is a result.
 
     Args:
         X: the columns as a clinician sees them, one row per patient.
-        strata: shape (patients,), from 0.
+        strata: shape (patients,), from 0; `folds_of` must find folds for them.
         centres: of each patient.
-        fold: outer fold of each patient.
         settings: what is declared.
         sets: the feature set of each column.
         beside: accuracy of a classifier on all columns, printed beside.
@@ -108,7 +107,11 @@ def find_panel(
         compute: where the selections run.
     """
     most = min(settings.most, X.width)
-    tests = [fold == number for number in range(int(fold.max()) + 1)]
+    deals = [
+        folds_of(strata, centres, settings.folds, seed_for(seed, "stratify", "panel folds", repeat))
+        for repeat in range(REPEATS)
+    ]
+    tests = [deal == number for deal in deals if deal is not None for number in range(int(deal.max()) + 1)]
     tasks = [
         PathTask(
             X,
@@ -124,7 +127,7 @@ def find_panel(
     *outer, last = map_tasks(select_path, tasks, compute, "smallest panel")
     size, intervals = None, []
     for number in range(min(len(one.columns) for one in [*outer, last])):
-        found = accuracy_interval(np.array([one.accuracy[number] for one in outer]))
+        found = accuracy_interval(np.array([one.accuracy[number] for one in outer]), settings.folds)
         intervals.append(found)
         if size is None and _reaches(found, settings.accuracy):
             size = number + 1
@@ -148,8 +151,9 @@ def _reaches(found: Interval, declared: float) -> bool:
 def select_path(task: PathTask) -> Path:
     """Take columns one by one, each time the one with which the strata are told best within the training patients.
 
-    Told best: the smallest log loss of a linear discriminant analysis with equal prior chances, balanced over strata, in inner
-    folds. It moves with every column, where accuracy stands still.
+    Told best: the smallest Brier score (1950) of a linear discriminant analysis with equal prior chances, balanced over strata, in
+    inner folds. It moves with every column, where accuracy stands still, and is bounded: the discriminant's probabilities are
+    too sure of columns that are not normal, for which a log loss would punish a good one.
     """
     train = np.ones(len(task.strata), dtype=np.bool_) if task.test is None else ~task.test
     strata = task.strata[train]
@@ -225,8 +229,10 @@ def _inner_loss(pieces: Sequence[tuple[Blocks, Integers, Integers]], columns: Se
     for blocks, strata, tested in pieces:
         scores = told_scores(blocks, columns, strata)
         highest = scores.max(axis=1, keepdims=True)
-        logged = scores - highest - np.log(np.exp(scores - highest).sum(axis=1, keepdims=True))
-        own = -logged[np.arange(len(tested)), tested]
+        chance = np.exp(scores - highest)
+        chance /= chance.sum(axis=1, keepdims=True)
+        chance[np.arange(len(tested)), tested] -= 1.0
+        own = (chance**2).sum(axis=1)
         losses.append(np.mean([own[tested == one].mean() for one in np.unique(tested)]))
     return float(np.mean(losses))
 

@@ -12,6 +12,7 @@ from experiments.stratification.effect_grid import HIDDEN, MINUS
 Floats = NDArray[np.float64]
 
 HALVES = {0.5: 1.177410, 0.9: 2.145966}  # share of a normal stratum inside: radius, from chi-squared of 2
+LIGHT = (PALETTE["orange"], PALETTE["sky"], PALETTE["purple"])  # figures on them are black
 MOST_LEVELS = 30  # of a place
 MOST_POINTS = 3000
 NAMED = 3  # columns that name a direction
@@ -32,7 +33,7 @@ def map_figure(
         return None
     from matplotlib.patches import Ellipse
 
-    figure, panel = new_figure(6.2, 5.2)
+    figure, panel = new_figure(6.6, 6.0)
     if patients is not None:
         _points(panel, *patients)
     for row in regions.sort("stratum").iter_rows(named=True):
@@ -73,8 +74,8 @@ def map_figure(
         )
     panel.autoscale_view()
     panel.set_aspect("equal", adjustable="datalim")
-    panel.set_xlabel(_axis_words(axes, 1))
-    panel.set_ylabel(_axis_words(axes, 2))
+    panel.set_xlabel(_axis_words(axes, 1), fontsize=8)
+    panel.set_ylabel(_axis_words(axes, 2), fontsize=8)
     figure.legend(loc="outside lower center", ncols=4)
     head(
         figure,
@@ -107,10 +108,10 @@ def _axis_words(axes: pl.DataFrame, axis: int) -> str:
     if own.is_empty():
         return f"direction {axis}"
     named = [
-        f"{'+' if row['correlation'] > 0 else MINUS} {shorten(row['column'], 24)}"
+        f"{'+' if row['correlation'] > 0 else MINUS} {shorten(row['column'], 44)}"
         for row in own.head(NAMED).iter_rows(named=True)
     ]
-    return literal(f"direction {axis}: {own['share'][0]:.0%} of the variance\n{',  '.join(named)}")
+    return literal(f"direction {axis}: {100 * own['share'][0]:.0f} % of the variance\n" + "\n".join(named))
 
 
 def places_figure(places: pl.DataFrame, shares: pl.DataFrame) -> Any:
@@ -169,7 +170,13 @@ def _stack(panel: Any, height: float, own: list[dict[str, Any]]) -> None:
         panel.barh(height, share, left=start, color=_colour(row["stratum"]), height=0.75)
         if share >= 0.08:
             panel.text(
-                start + share / 2, height, f"{share:.0%}", ha="center", va="center", fontsize=7, color="white"
+                start + share / 2,
+                height,
+                f"{100 * share:.0f} %",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="black" if _colour(row["stratum"]) in LIGHT else "white",
             )
         start += share
     marked = [f"stratum {row['stratum']} {row['verdict']} it" for row in own if row["verdict"]]
@@ -188,7 +195,11 @@ def _stack(panel: Any, height: float, own: list[dict[str, Any]]) -> None:
 def _place_words(place: str, found: dict[str, Any] | None) -> str:
     if found is None:
         return place
-    adjusted = "" if found["adjusted"] is None else f"adjusted mutual information {found['adjusted']:.2f}, "
+    adjusted = (
+        ""
+        if found["adjusted"] is None
+        else f"adjusted mutual information {round(found['adjusted'], 2) + 0.0:.2f}, "
+    )
     return f"{place}: {adjusted}p = {found['p']:.2g}; strata follow it: {found['follows']}"
 
 

@@ -81,6 +81,8 @@ def locate(
         hidden = 0 < int((~known).sum()) < smallest_cell
         figures[-1] |= {"levels": len(levels), "patients": None if hidden else int(known.sum())}
         own_shares = _shares(place, levels, _crossed(own, codes, k, len(levels)), smallest_cell)
+        if float(str(figures[-1]["p"])) <= CALLED and (own_shares["verdict"] == "is").any():
+            figures[-1]["follows"] = "strongly"
         shares.append(own_shares)
         sentences += _sentences(figures[-1], own_shares)
     within = _within_country(rows, strata, seed, permutations) if k > 1 else None
@@ -213,7 +215,7 @@ def _verdicts(counts: Floats, of_stratum: Floats, of_level: Floats) -> NDArray[n
 
 def _sentences(figures: dict[str, object], shares: pl.DataFrame) -> list[str]:
     place = str(figures["place"])
-    if figures["follows"] == "no":
+    if float(str(figures["p"])) > CALLED:
         return []
     found = [_stratum_sentence(place, row) for row in shares.filter(pl.col("verdict") != "").to_dicts()]
     if figures["follows"] == "strongly":
@@ -234,13 +236,18 @@ def _stratum_sentence(place: str, row: dict[str, object]) -> str:
             if told
             else f"nearly all of its patients, and of that {place}'s (shares suppressed)"
         )
-        return f"Stratum {row['stratum']} is {place} {row['level']}: {words}."
+        return f"Stratum {row['stratum']} is {_named(place, row)}: {words}."
     words = (
         f"{row['of_stratum']:.0%} of its patients".replace("%", " %")
         if told
         else "nearly all of its patients (share suppressed)"
     )
-    return f"Stratum {row['stratum']} lies in {place} {row['level']}: {words}."
+    return f"Stratum {row['stratum']} lies in {_named(place, row)}: {words}."
+
+
+def _named(place: str, row: dict[str, object]) -> str:
+    level = str(row["level"])
+    return level if level.casefold().startswith(place) else f"{place} {level}"
 
 
 def _result(figures: Sequence[dict[str, object]], sentences: Sequence[str], k: int) -> TestResult:
@@ -262,7 +269,7 @@ def _result(figures: Sequence[dict[str, object]], sentences: Sequence[str], k: i
     )
     status: Status = "failed" if sentences else "passed"
     if sentences:
-        reason = f"These strata are places, not kinds of patients. {' '.join(sentences)}"
+        reason = f"BEWARE: strata are places here, not kinds of patients. {' '.join(sentences)}"
     else:
         some = [f"{one['place']}" for one in figures if one["follows"] == "somewhat"]
         reason = "No stratum is a centre, a country or a network." + (

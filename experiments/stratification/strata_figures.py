@@ -17,7 +17,7 @@ from experiments.figures import (
     shorten,
     shortened,
 )
-from experiments.stratification.effect_grid import draw_grid, effect_bar
+from experiments.stratification.effect_grid import draw_grid, effect_bar, label_width
 
 MOST_ROWS = 25  # of the heat map
 MOST_BARS = 15
@@ -60,14 +60,16 @@ def heat_map_figure(profile: pl.DataFrame, sets: Mapping[str, str], regions: pl.
         ],
         dtype=np.float64,
     )
-    figure, panel = new_figure(4.6 + 0.62 * len(strata), 1.5 + 0.24 * len(shown))
+    labels, groups = shortened(shown["what"].to_list(), 44), shown["group"].to_list()
+    room = label_width(labels) + label_width([_named(one) for one in groups], 8)
+    figure, panel = new_figure(1.5 + room + 0.5 * len(strata), 1.6 + 0.24 * len(shown))
     mesh = draw_grid(panel, grid)
-    panel.set_yticks(np.arange(len(shown)) + 0.5, shortened(shown["what"].to_list(), 40))
+    panel.set_yticks(np.arange(len(shown)) + 0.5, labels)
     sizes = dict(regions.select("stratum", "n").iter_rows())
-    names = [f"{one}" + (f"\nn = {sizes[one]}" if sizes.get(one) is not None else "") for one in strata]
+    names = [f"{one}" + (f"\nn =\n{sizes[one]}" if sizes.get(one) is not None else "") for one in strata]
     panel.set_xticks(np.arange(len(strata)) + 0.5, names)
     panel.set_xlabel("stratum")
-    _group_names(panel, shown["group"].to_list(), len(strata))
+    _group_names(panel, groups, len(strata))
     effect_bar(figure, panel, mesh, "difference from the mean of all,\nin standard deviations of all")
     more = f", the {len(shown)} strongest of {len(strongest)}" if len(strongest) > len(shown) else ""
     head(figure, f"What the patients of each stratum are like{more}")
@@ -80,16 +82,11 @@ def _group_names(panel: Any, groups: list[str], width: int) -> None:
     for start, end in zip(starts, [*starts[1:], len(groups)], strict=True):
         if start:
             panel.axhline(start, color="#333333", linewidth=1.0)
-        words = shorten(groups[start].replace("_", " "), max(10, 6 * (end - start)))
-        panel.text(
-            width + 0.12,
-            (start + end) / 2,
-            literal(words),
-            rotation=270 if end - start > 2 else 0,
-            ha="left",
-            va="center",
-            fontsize=8,
-        )
+        panel.text(width + 0.15, (start + end) / 2, _named(groups[start]), ha="left", va="center", fontsize=8)
+
+
+def _named(group: str) -> str:
+    return literal(shorten(group.replace("_", " "), 24))
 
 
 def importance_figure(importance: pl.DataFrame) -> Any:
@@ -104,8 +101,12 @@ def importance_figure(importance: pl.DataFrame) -> Any:
     strata = [one for one in importance["stratum"].unique().sort() if one]
     wide = min(len(strata), PER_LINE)
     lines = -(-len(strata) // wide)
+    labels = shortened(top, 44)
     figure, axes = new_figure(
-        2.8 + 1.35 * wide, lines * (1.0 + 0.22 * len(top)) + 0.6, rows=lines, columns=wide
+        max(6.6, 0.3 + label_width(labels) + 1.35 * wide),
+        lines * (0.6 + 0.22 * len(top)) + 0.9,
+        rows=lines,
+        columns=wide,
     )
     panels = list(np.atleast_1d(np.asarray(axes, dtype=object)).ravel())
     most = _largest(importance.filter(pl.col("stratum") > 0))
@@ -124,24 +125,24 @@ def importance_figure(importance: pl.DataFrame) -> Any:
             elinewidth=0.8,
             capsize=1.5,
         )
-        panel.set_yticks(range(len(top)), shortened(top, 38) if place % wide == 0 else ["" for _ in top])
+        panel.set_yticks(range(len(top)), labels if place % wide == 0 else ["" for _ in top])
         panel.set_ylim(len(top) - 0.4, -0.6)
         panel.set_xlim(0, most)
         panel.set_title(f"stratum {stratum}", fontsize=9)
         panel.grid(visible=False, axis="y")
     for panel in panels[len(strata) :]:
         panel.set_axis_off()
-    figure.supxlabel(
-        "mean |SHAP|, log-odds of the stratum, out of fold (whisker: standard deviation between folds)",
-        fontsize=8,
-    )
     handles = [
         _patch(RAISES, "higher value: rather this stratum"),
         _patch(LOWERS, "lower value: rather this stratum"),
         _patch(NO_DIRECTION, "no clear direction, or a category"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if wide > 2 else 1)
-    head(figure, "What a classifier of the stratum goes by")
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    head(
+        figure,
+        "What a classifier of the stratum goes by, on patients it never saw\n"
+        "(mean |SHAP|, log-odds of the stratum; whisker: standard deviation between folds)",
+    )
     return figure
 
 
@@ -161,7 +162,12 @@ def panel_figure(accuracy: pl.DataFrame, columns: pl.DataFrame) -> Any:
     if path.is_empty():
         return None
     shown = columns.head(MOST_BARS)
-    figure, axes = new_figure(8.6, max(3.2, 1.2 + 0.24 * len(shown)), rows=1, columns=2)
+    figure, axes = new_figure(
+        6.6 + label_width(shortened(shown["column"].to_list(), 44)),
+        max(3.4, 1.4 + 0.24 * len(shown)),
+        rows=1,
+        columns=2,
+    )
     left, right = axes.ravel()
     sizes = path["size"].to_numpy()
     banded = path.drop_nulls(["lower", "upper"])
@@ -208,7 +214,7 @@ def panel_figure(accuracy: pl.DataFrame, columns: pl.DataFrame) -> Any:
     left.set_xticks(sizes)
     left.set_xlabel("columns of the panel")
     left.set_ylabel("balanced accuracy, out of fold")
-    left.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=5)
     _chosen_columns(right, shown)
     reached = (
         "The smallest panel that reaches what was declared"
@@ -229,10 +235,10 @@ def _chosen_columns(panel: Any, shown: pl.DataFrame) -> None:
     )
     words = [
         f"{step}. {name}" if step is not None else name
-        for step, name in zip(shown["step"], shortened(shown["column"].to_list(), 34), strict=True)
+        for step, name in zip(shown["step"], shortened(shown["column"].to_list(), 44), strict=True)
     ]
     panel.set_yticks(range(len(shown)), words)
-    panel.set_ylim(len(shown) - 0.4, -0.6)
+    panel.set_ylim(max(len(shown), 6) - 0.4, -0.6)  # few bars stay thin
     panel.set_xlim(0, 1)
     panel.set_xlabel("share of the folds that choose it\n(blue: in the panel, numbered as taken)")
     panel.grid(visible=False, axis="y")
