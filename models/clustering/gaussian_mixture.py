@@ -1,5 +1,6 @@
 """Gaussian mixture with parsimonious covariances on the points of a representation."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -7,16 +8,17 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.clustering.expectation_maximisation import Ascent, ascend
-from models.clustering.mixture import SHARED, SHARED_SPHERICAL, STRUCTURES, Mixture
+from models.clustering.mixture import SHARED, SHARED_DIAGONAL, SHARED_SPHERICAL, STRUCTURES, Mixture
 from models.clustering.points_clusterer import PointsClusterer
+from models.clustering.representation import Prepared
 from models.clustering.starts import partitions
 from models.preprocessing import SMALLEST_GROUP
 
 Floats = NDArray[np.float64]
 
-FIRST_ROUNDS, MOST_ROUNDS = 8, 200
-SETTLED = 1e-6  # log-likelihood per row
-KEPT = 2  # starts that are followed to the end
+FIRST_ROUNDS, MORE_ROUNDS, MOST_ROUNDS = 8, 12, 150
+SETTLED = 1e-5  # log-likelihood per row
+KEPT = 2  # starts that are followed in every structure, and structures that are followed to the end
 
 
 class GaussianMixtureClusterer(PointsClusterer):
@@ -24,7 +26,7 @@ class GaussianMixtureClusterer(PointsClusterer):
 
     Five structures of the covariances are tried, from one variance to a covariance of each component; the smallest BIC is
     kept, among those whose components hold 11 patients or more. Every start is followed for a few rounds with a shared
-    covariance and with one variance, the best ones to the end in every structure.
+    covariance and with one variance, the best ones in every structure, the two best structures to the end.
 
     Where the study weighs modalities there is one variance alone: any other covariance would undo the weights.
     """
@@ -32,13 +34,19 @@ class GaussianMixtureClusterer(PointsClusterer):
     KIND: ClassVar[str] = "gaussian_mixture"
     TITLE: ClassVar[str] = "A Gaussian mixture"
 
-    def _divide(self, points: Floats) -> Mixture:
+    def _divide(self, prepared: Prepared) -> Mixture:
         # One thread: the sums are then the same on every machine, and small ones ten times faster.
         with threadpool_limits(limits=1):
-            return fit_mixture(points, self._k, self._seed, metric=bool(self._options.weights))
+            return fit_mixture(
+                prepared.points,
+                self._k,
+                self._seed,
+                metric=bool(self._options.weights),
+                rotated=prepared.representation.rotated,
+            )
 
 
-def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False) -> Mixture:
+def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False, rotated: bool = False) -> Mixture:
     """Return the mixture of k components with the smallest BIC over structures and starts, for points of shape (rows, d).
 
     Args:
@@ -46,34 +54,45 @@ def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False) -> M
         k: number of components.
         seed: of the starts.
         metric: distances between points mean what they say, so that there is one variance in every direction.
+        rotated: the dimensions were fitted to the points (Mixture.rotated). Principal components have a diagonal covariance by
+            construction, and strata that share a covariance then hardly ever have one: a shared diagonal is not tried.
     """
-    structures = (SHARED_SPHERICAL,) if metric else STRUCTURES
+    structures: tuple[str, ...] = (SHARED_SPHERICAL,) if metric else STRUCTURES
+    if rotated:
+        structures = tuple(one for one in structures if one != SHARED_DIAGONAL)
     if k == 1:
         found = [ascend(points, np.ones((len(points), 1)), structure, 1) for structure in structures]
-        return _best(found, points)
+    else:
+        kept = _promising(points, k, seed, metric=metric)
+        tried = []
+        for structure in structures:
+            climbs = [ascend(points, start, structure, MORE_ROUNDS) for start in kept]
+            tried.append(max(climbs, key=lambda climb: climb.likelihood))
+        tried.sort(key=lambda climb: _rank(climb, points, rotated=rotated))
+        found = [
+            ascend(points, climb.membership, climb.mixture.structure, MOST_ROUNDS, SETTLED)
+            for climb in tried[:KEPT]
+        ]
+    best = min(found, key=lambda climb: _rank(climb, points, rotated=rotated))
+    return replace(best.mixture, rotated=rotated)
+
+
+def _promising(points: Floats, k: int, seed: int, *, metric: bool) -> list[Floats]:
+    """Return the memberships, shape (rows, k), of the starts that rise highest in a few rounds."""
     starts = [_one_hot(label, k) for label in partitions(points, k, seed, metric=metric)]
     kept: list[Floats] = []
-    for structure in structures[:1] if metric else (SHARED_SPHERICAL, SHARED):
+    for structure in (SHARED_SPHERICAL,) if metric else (SHARED_SPHERICAL, SHARED):
         climbs = [ascend(points, start, structure, FIRST_ROUNDS) for start in starts]
         climbs.sort(key=lambda climb: -climb.likelihood)
         kept += [climb.membership for climb in climbs[:KEPT]]
-    return _best(
-        [
-            ascend(points, start, structure, MOST_ROUNDS, SETTLED)
-            for structure in structures
-            for start in kept
-        ],
-        points,
-    )
+    return kept
 
 
-def _best(found: list[Ascent], points: Floats) -> Mixture:
-    def rank(climb: Ascent) -> tuple[bool, float]:
-        sizes = np.bincount(climb.membership.argmax(axis=1), minlength=climb.membership.shape[1])
-        parameters = climb.mixture.free_parameters()
-        return bool(sizes.min() < SMALLEST_GROUP), -2 * climb.likelihood + parameters * np.log(len(points))
-
-    return min(found, key=rank).mixture
+def _rank(climb: Ascent, points: Floats, *, rotated: bool) -> tuple[bool, float]:
+    """Return what sorts mixtures: whether a component holds fewer than 11 patients, then the BIC."""
+    sizes = np.bincount(climb.membership.argmax(axis=1), minlength=climb.membership.shape[1])
+    parameters = replace(climb.mixture, rotated=rotated).free_parameters()
+    return bool(sizes.min() < SMALLEST_GROUP), -2 * climb.likelihood + parameters * np.log(len(points))
 
 
 def _one_hot(label: NDArray[np.integer[Any]], k: int) -> Floats:

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from models.clustering.contract import ClusterOptions
 from models.clustering.mixture import SHARED_SPHERICAL, Mixture
 from models.clustering.points_clusterer import PointsClusterer
+from models.clustering.representation import Prepared
 from models.errors import BadTarget
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,8 @@ class KMeansClusterer(PointsClusterer):
         """Return None: k-means has no likelihood."""
         self._fitted()
 
-    def _divide(self, points: Floats) -> Mixture:
+    def _divide(self, prepared: Prepared) -> Mixture:
+        points = prepared.points
         # One thread: the sums are then the same on every machine, and small ones faster.
         with threadpool_limits(limits=1):
             model: Any = KMeans(self._k, n_init=self._starts, random_state=self._seed % 2**31).fit(points)

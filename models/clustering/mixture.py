@@ -1,7 +1,7 @@
 """Mixtures of Gaussians with parsimonious covariances: density, information criterion, stored state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,22 +28,34 @@ class Mixture:
         weights: shape (k,), falling.
         means: shape (k, d).
         factors: shape (k, d, d), F with precision matrix F F'.
+        rotated: the dimensions are directions that were fitted to the points, such as principal components: diagonal
+            covariances then owe their fit to d(d - 1)/2 angles, which count as parameters.
     """
 
     structure: str
     weights: Floats
     means: Floats
     factors: Floats
+    rotated: bool = False
 
     def log_joint(self, points: Floats) -> Floats:
         """Return log(weight * density) of each component, shape (rows, k)."""
-        columns = []
-        for weight, mean, factor in zip(self.weights, self.means, self.factors, strict=True):
-            distance = ((points - mean) @ factor) ** 2
-            log_determinant = np.log(np.diagonal(factor)).sum()
-            constant = np.log(weight) + log_determinant - points.shape[1] / 2 * np.log(2 * np.pi)
-            columns.append(constant - distance.sum(axis=1) / 2)
-        return np.column_stack(columns)
+        d = points.shape[1]
+        logarithms = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
+        constant = np.log(self.weights) + logarithms - d / 2 * np.log(2 * np.pi)
+        joint = np.empty((len(self.weights), len(points)))  # rows of it are sums over points: quick
+        if self.structure == FULL:
+            for place, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+                joint[place] = (((points - mean) @ factor) ** 2).sum(axis=1)
+        elif self.structure == DIAGONAL:
+            precisions = np.diagonal(self.factors, axis1=1, axis2=2) ** 2
+            crossed = precisions @ (points**2).T - 2 * (precisions * self.means) @ points.T
+            joint[:] = crossed + (precisions * self.means**2).sum(axis=1)[:, None]
+        else:
+            scaled, centres = points @ self.factors[0], self.means @ self.factors[0]
+            joint[:] = (scaled**2).sum(axis=1) - 2 * centres @ scaled.T + (centres**2).sum(axis=1)[:, None]
+        joint = constant[:, None] - joint / 2
+        return np.asarray(joint.T, dtype=np.float64)
 
     def probability(self, points: Floats) -> Floats:
         """Return the probability of each component given a point, shape (rows, k)."""
@@ -53,7 +65,8 @@ class Mixture:
     def free_parameters(self) -> int:
         """Return the number of free parameters."""
         k, d = int(self.means.shape[0]), int(self.means.shape[1])
-        return k - 1 + k * d + covariance_parameters(self.structure, k, d)
+        angles = d * (d - 1) // 2 if self.rotated and self.structure in {SHARED_DIAGONAL, DIAGONAL} else 0
+        return k - 1 + k * d + covariance_parameters(self.structure, k, d) + angles
 
     def bic(self, points: Floats) -> float:
         """Return -2 log-likelihood + parameters * log(rows) (Schwarz 1978, doi 10.1214/aos/1176344136)."""
@@ -63,7 +76,9 @@ class Mixture:
     def ordered(self) -> Self:
         """Return the same mixture with its components by falling weight."""
         order = np.argsort(-self.weights, kind="stable")
-        return type(self)(self.structure, self.weights[order], self.means[order], self.factors[order])
+        return replace(
+            self, weights=self.weights[order], means=self.means[order], factors=self.factors[order]
+        )
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -72,6 +87,7 @@ class Mixture:
             "weights": self.weights.tolist(),
             "means": self.means.tolist(),
             "factors": self.factors.tolist(),
+            "rotated": self.rotated,
         }
 
     @classmethod
@@ -88,7 +104,9 @@ class Mixture:
             or not (np.diagonal(arrays["factors"], axis1=1, axis2=2) > 0).all()
         ):
             raise ValueError("a mixture's weights and scales must be positive")
-        return cls(structure=str(state["structure"]), **arrays)
+        if not isinstance(state["rotated"], bool):
+            raise TypeError("rotated must be true or false")
+        return cls(structure=str(state["structure"]), rotated=state["rotated"], **arrays)
 
 
 def covariance_parameters(structure: str, k: int, d: int) -> int:

@@ -41,7 +41,7 @@ class PointsClusterer:
                 f"{self.TITLE} of {self._k} strata needs {SMALLEST_GROUP * self._k} rows; got {X.height}. Look for fewer strata."
             )
         self._representation = made.representation
-        self._mixture = self._divide(made.points).ordered()
+        self._mixture = self._divide(made).ordered()
         found = self._mixture.probability(made.points).argmax(axis=1)
         self._smallest = int(np.bincount(found, minlength=self._k).min())
         return self
@@ -92,8 +92,8 @@ class PointsClusterer:
         made._smallest = SMALLEST_GROUP  # or it would not have been stored
         return made
 
-    def _divide(self, points: Floats) -> Mixture:
-        """Return the mixture of k components of these points, shape (rows, dimensions)."""
+    def _divide(self, prepared: Prepared) -> Mixture:
+        """Return the mixture of k components of the prepared points."""
         raise NotImplementedError
 
     def _fitted(self) -> tuple[Representation, Mixture]:

@@ -8,7 +8,7 @@ Floats = NDArray[np.float64]
 AUTOMATIC, NONE, PRINCIPAL_COMPONENTS = RULES = ("automatic", "none", "principal_components")
 FEW_COLUMNS = 5  # so many are kept as they are
 PLAIN_COLUMNS = 10  # so many, too, where nothing stands out of noise
-MOST_DIMENSIONS = 15
+FEWEST_DIMENSIONS, MOST_DIMENSIONS = 2, 15
 PATIENTS_PER_DIMENSION = 20
 HELD_VARIANCE = 0.8  # of the principal components under their own name, at most PLAIN_COLUMNS
 TAIL = 0.9793  # 95 % quantile of the Tracy-Widom distribution of real matrices
@@ -23,7 +23,8 @@ def axes_of(points: Floats, rule: str) -> Floats:
     columns or fewer as they are, and of more the principal components that stand out of noise together with the columns
     that two groups describe better than one: centroids that differ in many columns make a component, centroids that differ
     in a column or two make none, since every column was brought to one variance. It keeps at most 15 dimensions, and at
-    most one per 20 patients.
+    most one per 20 patients. Where less than two of either stand out, ten columns or fewer are kept as they are, and of more
+    the first two components and the two columns of largest gain.
 
     Args:
         points: shape (rows, columns), scaled and weighted.
@@ -38,13 +39,17 @@ def axes_of(points: Floats, rule: str) -> Floats:
         return directions[:, : min(max(enough, 2), PLAIN_COLUMNS, columns)]
     if columns <= FEW_COLUMNS:
         return np.eye(columns)
-    most = max(2, min(MOST_DIMENSIONS, rows // PATIENTS_PER_DIMENSION))
+    most = max(FEWEST_DIMENSIONS, min(MOST_DIMENSIONS, rows // PATIENTS_PER_DIMENSION))
     common = min(components_above_noise(variances, rows), most)
-    divided = _divided(points)[: most - common]
-    found = _joined(directions[:, :common], divided)
-    if found.shape[1] >= 2:
-        return found
-    return np.eye(columns) if columns <= PLAIN_COLUMNS else directions[:, : min(PLAIN_COLUMNS, most)]
+    gains = gains_of_two(points)
+    order = np.argsort(-gains, kind="stable")
+    # The BIC of two groups against one: a share and a distance more.
+    divided = order[gains[order] > np.log(rows)][: most - common]
+    if common + len(divided) >= FEWEST_DIMENSIONS:
+        return _joined(directions[:, :common], divided)
+    if columns <= PLAIN_COLUMNS:
+        return np.eye(columns)
+    return _joined(directions[:, :FEWEST_DIMENSIONS], order[:FEWEST_DIMENSIONS])
 
 
 def components_above_noise(variances: Floats, rows: int) -> int:
@@ -89,13 +94,6 @@ def gains_of_two(points: Floats) -> Floats:
         likelihood = (lower + np.logaddexp(0.0, odds)).sum(axis=0)
         gains = np.maximum(gains, likelihood + (scaled**2).sum(axis=0) / 2)
     return np.where(varied, gains, 0.0)
-
-
-def _divided(points: Floats) -> NDArray[np.int64]:
-    """Return the columns that two groups describe better by the BIC (two more parameters), by falling gain."""
-    gains = gains_of_two(points)
-    order = np.argsort(-gains, kind="stable")
-    return np.asarray(order[gains[order] > np.log(len(points))], dtype=np.int64)
 
 
 def _components(points: Floats) -> tuple[Floats, Floats]:

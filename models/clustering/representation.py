@@ -69,6 +69,11 @@ class Representation:
         """The numeric columns used, sorted by name."""
         return self.imputation.columns
 
+    @property
+    def rotated(self) -> bool:
+        """Whether dimensions are mixtures of columns, fitted to the rows, rather than columns."""
+        return bool((np.count_nonzero(self.axes, axis=0) > 1).any())
+
     def transform(self, X: pl.DataFrame) -> Floats:
         """Return the points, shape (rows, dimensions)."""
         require_columns(X, self.columns)
@@ -96,6 +101,7 @@ class Representation:
                 np.asarray(state["axes"], dtype=np.float64),
             )
             whole = made.weights.shape == (len(made.columns),) and made.axes.shape[0] == len(made.columns)
+            whole = whole and bool(np.isfinite(made.weights).all() and np.isfinite(made.axes).all())
         except (KeyError, TypeError, ValueError, IndexError) as problem:
             raise BadTarget("The stored representation is damaged; fit it again.") from problem
         if not whole:

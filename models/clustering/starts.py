@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
@@ -124,15 +124,14 @@ def _by_tree(points: Floats, k: int, generator: np.random.Generator) -> Integers
     some = points
     if len(points) > MOST_LINKED:
         some = points[np.sort(generator.choice(len(points), MOST_LINKED, replace=False))]
-    label = cut_tree(linkage(some, "ward"), n_clusters=k)[:, 0]
-    return _lloyd(points, np.stack([some[label == number].mean(axis=0) for number in range(k)]))
+    label = fcluster(linkage(some, "ward"), k, criterion="maxclust")
+    return _lloyd(points, np.stack([some[label == number].mean(axis=0) for number in np.unique(label)]))
 
 
 def _lloyd(points: Floats, centroids: Floats) -> Integers:
-    k = len(centroids)
     for _ in range(LLOYD_ROUNDS):
         label = cdist(points, centroids, "sqeuclidean").argmin(axis=1)
-        member = np.eye(k)[label]
+        member = np.eye(len(centroids))[label]
         sizes = member.sum(axis=0)
         centroids = np.where(sizes[:, None] > 0, member.T @ points / np.maximum(sizes, 1)[:, None], centroids)
     return np.asarray(label, dtype=np.int64)

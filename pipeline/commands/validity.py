@@ -19,6 +19,7 @@ from experiments.validity import (
     strata_claims,
     strata_peers,
     strata_power,
+    strata_recovery,
     weights,
 )
 from pipeline.errors import BadSettings
@@ -84,6 +85,9 @@ STUDIES = {
     ),
     "strata_power": ValidityStudy(
         strata_power.SCENARIOS, strata_power.simulate_run, strata_power.section, 30, 14
+    ),
+    "strata_recovery": ValidityStudy(
+        strata_recovery.SCENARIOS, strata_recovery.simulate_run, strata_recovery.section, 20, 6
     ),
     "strata_peers": ValidityStudy(
         strata_peers.SCENARIOS, strata_peers.simulate_run, strata_peers.section, 20, 15

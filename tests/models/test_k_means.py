@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
 
 from models.clustering.contract import ClusterOptions
 from models.clustering.k_means import KMeansClusterer
@@ -28,7 +29,8 @@ def test_centroids_are_those_of_scikit_learn() -> None:
     made = prepare(X, ClusterOptions())
     model = KMeansClusterer(2, 1).fit(X, made)
     assert model._mixture is not None
-    theirs = KMeans(2, n_init=10, random_state=1).fit(made.points)
+    with threadpool_limits(limits=1):
+        theirs = KMeans(2, n_init=10, random_state=1).fit(made.points)
     order = np.argsort(-np.bincount(theirs.labels_))
     np.testing.assert_allclose(model._mixture.means, theirs.cluster_centers_[order], atol=1e-9)
     probability = model.predict_probability(X)
