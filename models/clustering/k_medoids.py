@@ -33,6 +33,10 @@ class KMedoidsClusterer(ProfileClusterer):
         """Return the patients' distances."""
         return prepare_distances(X, self._options)
 
+    def profiles(self, prepared: PreparedDistances, labels: Integers) -> Profiles:
+        """Return the nearest profile as the rule."""
+        return Profiles.nearest(prepared.columns, prepared.encoded, labels)
+
     def divide(self, prepared: PreparedDistances) -> Integers:
         """Return the strata 0, 1, ... of the prepared patients, by falling size."""
         known = ~np.isnan(prepared.encoded.numbers)

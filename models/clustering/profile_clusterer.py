@@ -44,12 +44,16 @@ class ProfileClusterer:
         """Return the strata 0, 1, ... of the prepared patients, each of 11 or more, by falling size."""
         raise NotImplementedError
 
+    def profiles(self, prepared: Any, labels: Integers) -> Profiles:
+        """Return the rule that carries the division over."""
+        return Profiles.fit(prepared.columns, prepared.encoded, labels)
+
     def fit(self, X: pl.DataFrame, prepared: Any = None) -> Self:
         """Fit on X, shape (patients, columns); raises BadTarget with too few patients or no usable column."""
         require_rows(self.kind, self._k, X.height, SMALLEST_GROUP)
         made = self.prepared(X) if prepared is None else prepared
         labels = np.zeros(X.height, dtype=np.int64) if self._k == 1 else self.divide(made)
-        self._profiles = Profiles.fit(made.columns, made.encoded, labels)
+        self._profiles = self.profiles(made, labels)
         return self
 
     def predict_probability(self, X: pl.DataFrame) -> Floats:

@@ -45,8 +45,9 @@ class Profiles:
     """A frozen rule that assigns patients to strata by their distances from the strata's centre profiles.
 
     A profile is the median of each number and the most frequent category, where 11 members or more have it, else nothing.
-    The log-odds of a stratum are its intercept less a slope, common to all strata, times the distance. Both are fitted to the
-    division itself, so a membership says how probable the original method would have put a patient of these distances there.
+    The log-odds of a stratum are its intercept less a slope, common to all strata, times the distance. `fit` takes both from
+    the division itself, so a membership says how probable the original method would have put a patient of these distances there;
+    `nearest` is for divisions that are nothing but the nearest profile.
 
     Attributes:
         columns: fitted scales.
@@ -70,6 +71,21 @@ class Profiles:
         plain = cls.of(columns, encoded, labels)
         intercepts, slope = _link(plain.distances(encoded), labels)
         return replace(plain, intercepts=intercepts, slope=slope)
+
+    @classmethod
+    def nearest(cls, columns: MixedColumns, encoded: Encoded, labels: Integers) -> Self:
+        """Learn from patients in the stratum of the nearest profile; the most probable stratum is always the nearest.
+
+        Deviations from the profile are taken as double exponential in as many independent columns as the patients' distances
+        from their own profile vary like: the mean of n half-normal deviations has a squared coefficient of variation of
+        (pi / 2 - 1) / n.
+        """
+        plain = cls.of(columns, encoded, labels)
+        own = plain.distances(encoded)[np.arange(len(labels)), labels]
+        if own.var() == 0:
+            return plain
+        independent = (np.pi / 2 - 1) * own.mean() ** 2 / own.var()
+        return replace(plain, slope=float(independent / own.mean()))
 
     @classmethod
     def of(cls, columns: MixedColumns, encoded: Encoded, labels: Integers) -> Self:
