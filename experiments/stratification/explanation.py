@@ -120,21 +120,22 @@ def explain_strata(
     public: bool,
     seed: int,
     compute: Compute,
+    beside: Sequence[str] = (),
 ) -> Explained:
     """Explain the strata of a search.
 
     Args:
         rows: prediction_id, centre and country, and network where there is one; one row per patient.
-        X: the columns that the search saw, as a clinician sees them, in the same order; others may stand beside them and are
-            profiled only.
+        X: one row per patient, with the columns of the recipe's `needed`, as a clinician sees them, in the same order.
         found: the search.
         panel: what is declared of the smallest panel.
         smallest_cell: smaller counts are suppressed; 0 for public data.
         public: whether figures may show single patients.
         seed: study's seed.
         compute: where the work runs.
+        beside: further columns of X, which did not make the strata and are profiled only.
     """
-    made = [name for name in found.model.recipe.columns if name in X.columns]
+    made = list(found.model.recipe.columns)
     sets = found.model.recipe.options.modalities
     memberships = membership_matrix(rows, found.memberships)
     strata = np.asarray(memberships.argmax(axis=1), dtype=np.int64)
@@ -147,7 +148,7 @@ def explain_strata(
         **{name: schema.create_empty() for name, schema in SCHEMAS.items()},
         **told,
         "profile": profile(
-            X,
+            X.select(*made, *(name for name in beside if name not in made)),
             memberships,
             rows["centre"].to_list(),
             made=made,

@@ -60,7 +60,7 @@ def stratify(
     found = search(rows, source, recipe, settings, seed=seed, compute=compute, journal=journal)
     explained = explain_strata(
         rows,
-        source.X.select(recipe.columns),
+        source.X,
         found,
         panel=panel,
         smallest_cell=smallest_cell,
