@@ -45,7 +45,7 @@ class CoursePlan:
     degree: int = 1
     fewest_visits: int | None = None
     dropout: bool = True
-    random_intercept: bool = False
+    random_intercept: bool = True
     interval: float = 1.0
     years: float = 5.0
 

@@ -186,6 +186,9 @@ def course_figure(
             _draw_course(panel, courses.filter(variable=variable, stratum=stratum), place, len(strata))
         panel.set_xlabel("years since baseline")
         panel.set_ylabel(literal((labels or {}).get(variable, variable)))
+    end = float(np.max(staying["years"].to_numpy(), initial=0.0))
+    for panel in axes:
+        panel.set_xlim(-0.05 * end - 0.1, 1.05 * end + 0.1)
     last = axes[len(variables)]
     for place, stratum in enumerate(strata):
         _draw_staying(last, staying.filter(stratum=stratum), place)

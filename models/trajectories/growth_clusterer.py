@@ -44,7 +44,7 @@ class GrowthPlan:
     variables: tuple[str, ...]
     degree: int = 1
     dropout: bool = True
-    random_intercept: bool = False
+    random_intercept: bool = True
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:
@@ -58,7 +58,7 @@ class GrowthPlan:
             )
         degree, flags = (
             parameters.get("degree", 1),
-            [parameters.get("dropout", True), parameters.get("random_intercept", False)],
+            [parameters.get("dropout", True), parameters.get("random_intercept", True)],
         )
         if (
             isinstance(degree, bool)

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LARGEST_NUMBER_OF_STEPS = 500
-ENOUGH = 1e-8  # gain of log-likelihood per patient at which the steps end
+ENOUGH = 1e-7  # gain of log-likelihood per patient at which the steps end
 SMALLEST_VARIANCE = 1e-3  # of a class around its course, in shares of all values' variance
 WIDEST_LOGIT = 8.0  # of a hazard
 NEWTON_STEPS, PRIOR = 25, 0.01

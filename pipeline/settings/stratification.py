@@ -75,7 +75,7 @@ class Course(Settings):
     # values a patient needs, of every variable (random_effects) or of any (growth_mixture); null: 2 and 1
     fewest_visits: int | None = Field(default=None, ge=1, le=20)
     dropout: bool = True  # growth_mixture: strata may differ in how long they stay
-    random_intercept: bool = False  # growth_mixture: patients of a stratum may differ in level
+    random_intercept: bool = True  # growth_mixture: patients of a stratum may differ in level
     interval: PositiveFloat = 1.0  # years between planned visits, by which drop-out is counted
 
 

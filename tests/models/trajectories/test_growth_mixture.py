@@ -19,7 +19,7 @@ from models.trajectories.mixed_model import MixedModel
 from models.trajectories.sums import CourseSums
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-PARAMETERS = {"variables": ["madrs"], "degree": 1}
+PARAMETERS = {"variables": ["madrs"], "degree": 1, "random_intercept": False}
 SLOPES, HAZARDS, SHARE = (-1.5, 2.5), (0.1, 0.5), 0.35
 
 
@@ -178,11 +178,12 @@ def test_wrong_parameters_columns_and_stored_classes_are_refused() -> None:
         GrowthMixtureClusterer(2, 1, options).fit(X.head(21))
     parts = GrowthMixtureClusterer(2, 1, options).fit(X).to_parts()
     (name, content), *_ = parts.items()
-    for damage in (
+    damages: tuple[dict[str, object], ...] = (
         {"shares": [1.0]},
         {"residuals": [[-1.0], [1.0]]},
         {"hazards": [[], []]},
         {"parameters": {}},
-    ):
+    )
+    for damage in damages:
         with pytest.raises(BadTarget):
             GrowthMixtureClusterer.from_parts({name: json.dumps({**json.loads(content), **damage}).encode()})
