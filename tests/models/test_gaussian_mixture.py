@@ -26,7 +26,8 @@ def planted(
 
 
 def best_k(X: pl.DataFrame) -> int:
-    return 1 + int(np.argmin([GaussianMixtureClusterer(k, 3).fit(X).bic(X) for k in (1, 2, 3)]))
+    found = np.array([GaussianMixtureClusterer(k, 3).fit(X).bic(X) for k in (1, 2, 3)], dtype=np.float64)
+    return 1 + int(found.argmin())
 
 
 @pytest.mark.parametrize("columns", [4, 16])  # above ten: principal components
