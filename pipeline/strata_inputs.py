@@ -84,6 +84,13 @@ def first_rows(rows: pl.DataFrame, name: str, index: str, more: Sequence[str] = 
     return first.select(*ROW_COLUMNS, *more)
 
 
+def rows_of(rows: pl.DataFrame, predictions: pl.Series) -> pl.DataFrame:
+    """Return who the given predictions are of, in their order."""
+    return pl.DataFrame({"prediction_id": predictions}).join(
+        rows.select(ROW_COLUMNS), on="prediction_id", how="left", validate="1:1", maintain_order="left"
+    )
+
+
 def feature_patients(study: Study, name: str, assembled: Assembled) -> Patients:
     """Return the patients of a stratification by feature sets: at the first prediction time of its index rule."""
     asked = study.stratifications[name]

@@ -1,6 +1,6 @@
 """The chain of tests that a claim of strata must pass, declared beforehand, and what it says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,6 +83,11 @@ _FAILED = {
     "replication": "not replicated between countries",
     "value": "no value beyond continuous scores of the same variables",
 }
+
+
+def results_of(summary: Mapping[str, Any]) -> tuple[TestResult, ...]:
+    """Return the tests of a summary file, without their figures, which stand in the table of tests."""
+    return tuple(TestResult(item["test"], item["status"], item["reason"]) for item in summary["tests"])
 
 
 def verdict(k: int, tests: Sequence[TestResult], required: Sequence[str]) -> Verdict:

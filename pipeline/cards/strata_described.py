@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from experiments.stratification import explanation_schemas, schemas
+from experiments.stratification import explanation_schemas, outcome_schemas, schemas
 from pipeline.cards.flow import HIDDEN, Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
 from pipeline.cards.tables import in_brackets
@@ -153,19 +153,35 @@ def compared_section(folder: Path, outcome: Mapping[str, Any]) -> Section | None
     rows: Table = [
         {
             "compared with": str(item["column"]).replace("_", " "),
-            "patients": HIDDEN if item.get("n") is None else count(item["n"]),
-            "adjusted mutual information": number(item.get("adjusted_mutual_information")),
-            "adjusted Rand index": number(item.get("adjusted_rand_index")),
+            "adjusted mutual information": number(item["adjusted_mutual_information"]),
         }
         for item in outcome["compared"]
     ]
     return Section(
         "compared",
         "Beside what the strata were not made of",
-        ("The strata were never made of these columns nor tuned to them.",),
-        (("Agreement", without_empty_columns(rows)),),
-        drawn(folder / "figures", {"compared": "Strata by level"}),
+        (str(outcome["compared"][0]["note"]),),
+        (("Agreement (0 by chance, 1 complete)", rows), *_crossed(folder)),
     )
+
+
+def _crossed(folder: Path) -> list[tuple[str, Table]]:
+    table = read_table(folder / "compared.parquet", outcome_schemas.Compared)
+    tables = []
+    for (column,), own in table.group_by(["column"], maintain_order=True):
+        rows: Table = []
+        for (level,), cells in own.group_by(["level"], maintain_order=True):
+            row = {"level": str(level)}
+            for cell in cells.sort("stratum").iter_rows(named=True):
+                shown = (
+                    HIDDEN
+                    if cell["n"] is None
+                    else f"{count(cell['n'])} ({100 * (cell['share'] or 0):.0f} %)"
+                )
+                row[f"stratum {cell['stratum']}"] = shown
+            rows.append(row)
+        tables.append((f"Patients by {str(column).replace('_', ' ')} (share of the stratum)", rows))
+    return tables
 
 
 def dimensions_section(folder: Path, related: Path) -> Section:

@@ -47,6 +47,7 @@ def value_section(folder: Path) -> Section | None:
             "the strata are refused as outcomes.",
         ),
         (("Each outcome and held-out column", without_empty_columns(rows)),),
+        drawn(folder / "figures", {"value": "Out-of-fold gain of strata over continuous scores"}),
     )
 
 
@@ -132,8 +133,11 @@ def _incidence(folder: Path) -> Section | None:
         drawn(
             folder / "figures",
             {
-                path.stem: f"Cumulative incidence by stratum: {path.stem.removeprefix('incidence_').replace('_', ' ')}"
-                for path in sorted((folder / "figures").glob("incidence_*.svg"))
+                **{
+                    path.stem: f"Cumulative incidence by stratum: {path.stem.removeprefix('curves_').replace('_', ' ')}"
+                    for path in sorted((folder / "figures").glob("curves_*.svg"))
+                },
+                "contrasts": "Ratios between strata, adjusted",
             },
         ),
     )

@@ -4,21 +4,26 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from experiments.disclosure import smallest_published
 from experiments.figures import save_svg
 from experiments.stratification import schemas
+from experiments.stratification.course import CourseSource
+from experiments.stratification.course_tables import Courses, Staying, course_figure, course_tables
 from experiments.stratification.features_source import FeatureSource
 from experiments.stratification.panel import PanelSettings
 from experiments.stratification.source import Source
 from experiments.stratification.stratify import Stratified, stratify
 from pipeline.errors import BadSettings
-from pipeline.files import replaced_folder, write_bytes, write_json, write_table
+from pipeline.files import replaced_folder, write_bytes, write_frame, write_json, write_table
 from pipeline.settings.compute import compute_of
 from pipeline.settings.load import load_parameters
 from pipeline.settings.study import Study
 from pipeline.strata_course import course_patients
 from pipeline.strata_inputs import Patients, feature_patients, read_assembled, search_settings
 
+COURSE_TABLES = {"courses": Courses, "staying": Staying}
 TABLES = {
     "strata": schemas.Strata,
     "memberships": schemas.Memberships,
@@ -62,7 +67,21 @@ def run(name: str, assembled: Path, tables: Path, journals: Path, out: Path) -> 
         compute=compute_of(study),
         journal=journals / name,
     )
-    _write(found, out)
+    made = patients.X.select(patients.recipe.columns).insert_column(0, patients.rows["prediction_id"])
+    _write(found, made.sort("prediction_id"), _courses(source, found, study), out)
+
+
+def _courses(source: Source, found: Stratified, study: Study) -> tuple[dict[str, pl.DataFrame], Any]:
+    """Return the mean course of each stratum with its figure; nothing where strata are of features."""
+    if not isinstance(source, CourseSource):
+        return {}, None
+    courses, staying = course_tables(
+        source,
+        found.searched.model.predict_probability(source.X),
+        smallest_cell=smallest_published(study.disclosure.level, study.disclosure.smallest_cell),
+    )
+    figure = course_figure(courses, staying, "Mean course of each stratum")
+    return {"courses": courses, "staying": staying}, figure
 
 
 def _patients(
@@ -75,8 +94,16 @@ def _patients(
     return patients, source, {"kind": "features"}
 
 
-def _write(found: Stratified, out: Path) -> None:
+def _write(
+    found: Stratified, made: pl.DataFrame, courses: tuple[dict[str, pl.DataFrame], Any], out: Path
+) -> None:
+    tables, figure = courses
     with replaced_folder(out) as folder:
+        write_frame(made, folder / "made.parquet")  # row-level, as strata, memberships and dimensions are
+        for name, table in tables.items():
+            write_table(table, folder / f"{name}.parquet", COURSE_TABLES[name])
+        if figure is not None:
+            save_svg(figure, folder / "figures" / "courses.svg")
         for name, schema in TABLES.items():
             write_table(getattr(found.searched, name), folder / f"{name}.parquet", schema)
         for name, schema in found.explained.schemas.items():
