@@ -13,7 +13,8 @@ from experiments.seeds import seed_for
 from experiments.stratification.assignment import assign_patients
 from experiments.stratification.dimensions import dimensions, loadings
 from experiments.stratification.null_test import decide, null_test, run_draws
-from experiments.stratification.number import number_of_strata, strong_numbers
+from experiments.stratification.number import number_of_strata
+from experiments.stratification.number_rule import strong_numbers
 from experiments.stratification.prediction_strength import prediction_strength
 from experiments.stratification.replication import replication_test
 from experiments.stratification.schemas import Draws, Replication, Selection, Stability, Tests
