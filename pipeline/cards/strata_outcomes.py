@@ -134,8 +134,8 @@ def _incidence(folder: Path) -> Section | None:
             folder / "figures",
             {
                 **{
-                    path.stem: f"Cumulative incidence by stratum: {path.stem.removeprefix('curves_').replace('_', ' ')}"
-                    for path in sorted((folder / "figures").glob("curves_*.svg"))
+                    path.stem: f"Cumulative incidence by stratum: {path.stem.removeprefix('incidence_').replace('_', ' ')}"
+                    for path in sorted((folder / "figures").glob("incidence_*.svg"))
                 },
                 "contrasts": "Ratios between strata, adjusted",
             },

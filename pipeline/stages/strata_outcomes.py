@@ -41,7 +41,7 @@ def run(
     files = read_assembled(assembled)
     found = read_table(folder / "strata.parquet", schemas.Strata)
     rows = rows_of(files.rows, found["prediction_id"])
-    patients = _patients(asked, files, rows, folder, tables, times)
+    patients = _patients(asked, files, rows, folder=folder, tables=tables, times=times)
     related = relate(
         patients,
         _outcomes(study, asked, outcomes),
@@ -58,6 +58,7 @@ def _patients(
     asked: Stratification,
     files: Assembled,
     rows: pl.DataFrame,
+    *,
     folder: Path,
     tables: Path,
     times: Path,
