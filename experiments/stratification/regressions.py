@@ -252,8 +252,9 @@ def score_test(model: Regression, smaller: Floats, added: Floats) -> ScoreTest:
     """Test added columns beyond those of the smaller model, robust to misfit of variances.
 
     The score of the added columns at the smaller model's solution, freed of what its columns explain, over the sandwich of
-    the patients' contributions. These are enlarged for the columns that were fitted, and p is Hotelling's, so that the
-    level holds with few patients or events per column.
+    the patients' contributions or over the information, whichever is larger: a sandwich is too small where few patients pull
+    much, as in long tails. The former is enlarged for the columns that were fitted, and p is Hotelling's, so that the level
+    holds with few patients or events per column.
 
     Args:
         model: the rows.
@@ -279,11 +280,24 @@ def score_test(model: Regression, smaller: Floats, added: Floats) -> ScoreTest:
     effective = scores[:, columns:] - scores[:, :columns] @ hat.T
     total = effective.sum(axis=0)
     rest = size - columns
-    variance = effective.T @ effective * size / rest
-    if np.linalg.eigvalsh(variance).min() <= 1e-12 * max(float(np.trace(variance)), 1e-300):
+    robust = effective.T @ effective * size / rest
+    expected = pieces.information[columns:, columns:] - hat @ across.T
+    told = expected * _spread(model, smaller, found, rest)
+    statistics = [
+        float(total @ np.linalg.solve(variance, total))
+        for variance in (robust, told)
+        if np.linalg.eigvalsh(variance).min() > 1e-12 * max(float(np.trace(variance)), 1e-300)
+    ]
+    if len(statistics) < 2:
         return ScoreTest(None, df, None)
-    statistic = float(total @ np.linalg.solve(variance, total))
-    return ScoreTest(statistic, df, _hotelling_p(statistic, df, rest))
+    return ScoreTest(min(statistics), df, _hotelling_p(min(statistics), df, rest))
+
+
+def _spread(model: Regression, values: Floats, found: Floats, rest: int) -> float:
+    """Return the variance about a linear model, which its information does not hold; 1 for the others."""
+    if not isinstance(model, Linear):
+        return 1.0
+    return float((model.weight * (model.response - values @ found) ** 2).sum() / rest)
 
 
 def _hotelling_p(statistic: float, df: int, rest: int) -> float:

@@ -12,11 +12,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.numeric import logistic
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 WORST = 5.0  # the largest entry of the inverse: beyond it a few patients would decide everything
-STEPS = 500
+STEPS = 2000
 
 
 @dataclass(frozen=True)
@@ -133,36 +135,30 @@ class MixedMeans:
 def mixed_means(values: Floats, classified: Classified, *, binary: bool) -> MixedMeans | None:
     """Fit P(assigned, value) = sum over s of P(s) P(assigned | s) f(value | s); f normal with its own spread, or a share.
 
-    By EM steps; standard errors by the sandwich, the classification error taken as known. None where a stratum has no patients,
-    a share is 0 or 1, or the likelihood has no proper bend at the end.
+    By EM steps with P(s) the mean membership; standard errors by the sandwich, sizes and classification error taken as known.
+    None where a stratum has no patients, a share is 0 or 1, or the likelihood has no proper bend at the end.
     """
-    errors = classified.errors()
-    likelihood = errors.T[classified.assigned]  # of being assigned so, given each stratum: shape (n, k)
+    fixed = classified.errors().T[classified.assigned] * classified.probability.mean(axis=0)
     spread = 1.0 if binary else float(values.std())
-    if spread <= 0 or not np.isfinite(likelihood).all():
+    if spread <= 0 or not np.isfinite(fixed).all():
         return None
     scaled = values if binary else (values - values.mean()) / spread
-    fitted = _em(scaled, likelihood, classified.probability, binary=binary)
-    if fitted is None:
+    fitted = _em(scaled, fixed, classified.probability, binary=binary)
+    inverse = None if fitted is None else _bread(fitted, scaled, fixed, binary=binary)
+    if fitted is None or inverse is None:
         return None
-    inverse = _bread(fitted, scaled, likelihood, binary=binary)
-    if inverse is None:
-        return None
-    scores = _scores(fitted, scaled, likelihood, binary=binary)
+    scores = _scores(fitted, scaled, fixed, binary=binary)
     variance = np.diag(inverse @ (scores.T @ scores) @ inverse)
-    k = classified.k
-    location, error = fitted[k - 1 : 2 * k - 1], np.sqrt(np.maximum(variance[k - 1 : 2 * k - 1], 0.0))
+    location, error = fitted[: classified.k], np.sqrt(np.maximum(variance[: classified.k], 0.0))
     if binary:
-        return MixedMeans(1 / (1 + np.exp(-location)), error, location)
+        return MixedMeans(logistic(location), error, location)
     means = location * spread + values.mean()
     return MixedMeans(means, error * spread, means)
 
 
-def _em(values: Floats, likelihood: Floats, start: Floats, *, binary: bool) -> Floats | None:
-    """Return log shares over the last (k - 1), locations (k) and log spreads (k, of a number), in one vector."""
-    share = start
-    last = -np.inf
-    found: Floats = np.zeros(0)
+def _em(values: Floats, fixed: Floats, start: Floats, *, binary: bool) -> Floats | None:
+    """Return locations (k) and, of a number, log spreads (k), in one vector; `fixed` is P(s) P(assigned | s), (n, k)."""
+    share, found = start, np.zeros(0)
     for _ in range(STEPS):
         below = share.sum(axis=0)
         if (below < 1e-6).any():
@@ -170,62 +166,50 @@ def _em(values: Floats, likelihood: Floats, start: Floats, *, binary: bool) -> F
         means = (share * values[:, None]).sum(axis=0) / below
         if binary and ((means < 1e-6) | (means > 1 - 1e-6)).any():
             return None
-        sizes = np.log(below[:-1] / below[-1])
         if binary:
-            found = np.concatenate([sizes, np.log(means) - np.log1p(-means)])
+            moved = np.log(means) - np.log1p(-means)
         else:
             spreads = np.sqrt((share * (values[:, None] - means) ** 2).sum(axis=0) / below)
-            found = np.concatenate([sizes, means, np.log(np.maximum(spreads, 0.02))])
-        log_joint = _log_joint(found, values, likelihood, binary=binary)
-        top = log_joint.max(axis=1, keepdims=True)
-        total = np.log(np.exp(log_joint - top).sum(axis=1, keepdims=True)) + top
-        share = np.exp(log_joint - total)
-        reached = float(total.sum())
-        if reached - last < 1e-9 * len(values):
-            break
-        last = reached
-    return found
+            moved = np.concatenate([means, np.log(np.maximum(spreads, 0.02))])
+        if len(found) and np.abs(moved - found).max() < 1e-9:
+            return np.asarray(moved, dtype=np.float64)
+        found = moved
+        share = _shares(found, values, fixed, binary=binary)
+    return np.asarray(found, dtype=np.float64)
 
 
-def _log_joint(found: Floats, values: Floats, likelihood: Floats, *, binary: bool) -> Floats:
-    k = likelihood.shape[1]
-    sizes = np.append(found[: k - 1], 0.0)
-    sizes = sizes - np.log(np.exp(sizes - sizes.max()).sum()) - sizes.max()
-    place = found[k - 1 : 2 * k - 1]
+def _shares(found: Floats, values: Floats, fixed: Floats, *, binary: bool) -> Floats:
+    """Return P(s | assigned, value), shape (n, k)."""
+    k = fixed.shape[1]
+    place = found[:k]
     if binary:
         density = values[:, None] * place - np.logaddexp(0.0, place)
     else:
-        spread = found[2 * k - 1 :]
-        density = -0.5 * ((values[:, None] - place) / np.exp(spread)) ** 2 - spread
+        density = -0.5 * ((values[:, None] - place) / np.exp(found[k:])) ** 2 - found[k:]
     with np.errstate(divide="ignore"):
-        return np.asarray(sizes + np.log(likelihood) + density, dtype=np.float64)
-
-
-def _scores(found: Floats, values: Floats, likelihood: Floats, *, binary: bool) -> Floats:
-    """Return the derivative of each patient's log likelihood, shape (n, parameters)."""
-    k = likelihood.shape[1]
-    log_joint = _log_joint(found, values, likelihood, binary=binary)
+        log_joint = np.log(fixed) + density
     share = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
-    share /= share.sum(axis=1, keepdims=True)
-    sizes = np.append(found[: k - 1], 0.0)
-    prior = np.exp(sizes - sizes.max())
-    prior /= prior.sum()
-    of_sizes = (share - prior)[:, :-1]
-    place = found[k - 1 : 2 * k - 1]
+    return np.asarray(share / share.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _scores(found: Floats, values: Floats, fixed: Floats, *, binary: bool) -> Floats:
+    """Return the derivative of each patient's log likelihood, shape (n, parameters)."""
+    k = fixed.shape[1]
+    share, place = _shares(found, values, fixed, binary=binary), found[:k]
     if binary:
-        return np.hstack([of_sizes, share * (values[:, None] - 1 / (1 + np.exp(-place)))])
-    spread = np.exp(found[2 * k - 1 :])
+        return np.asarray(share * (values[:, None] - logistic(place)), dtype=np.float64)
+    spread = np.exp(found[k:])
     away = (values[:, None] - place) / spread
-    return np.hstack([of_sizes, share * away / spread, share * (away**2 - 1)])
+    return np.hstack([share * away / spread, share * (away**2 - 1)])
 
 
-def _bread(found: Floats, values: Floats, likelihood: Floats, *, binary: bool) -> Floats | None:
+def _bread(found: Floats, values: Floats, fixed: Floats, *, binary: bool) -> Floats | None:
     """Return the inverse of the information, by central differences of the summed score; None where it has no proper bend."""
     step = 1e-5
     rows = [
         (
-            _scores(found + step * unit, values, likelihood, binary=binary).sum(axis=0)
-            - _scores(found - step * unit, values, likelihood, binary=binary).sum(axis=0)
+            _scores(found + step * unit, values, fixed, binary=binary).sum(axis=0)
+            - _scores(found - step * unit, values, fixed, binary=binary).sum(axis=0)
         )
         / (2 * step)
         for unit in np.eye(len(found))

@@ -30,7 +30,9 @@ def planted(n: int, separation: float, seed: int, k: int = 2) -> Planted:
     scores = means[stratum] + generator.normal(size=(n, 2))
     log_density = -0.5 * ((scores[:, None, :] - means) ** 2).sum(axis=2)
     share = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    return Planted(stratum, scores, Classified.of(share / share.sum(axis=1, keepdims=True)))
+    return Planted(
+        stratum, np.asarray(scores, dtype=np.float64), Classified.of(share / share.sum(axis=1, keepdims=True))
+    )
 
 
 def times(stratum: NDArray[np.int64], log_ratio: float, seed: int) -> tuple[Floats, NDArray[np.int64]]:
