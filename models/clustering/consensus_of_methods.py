@@ -121,6 +121,8 @@ class ConsensusClusterer:
                     if file.startswith(f"{name}_")
                 }
                 made._fitted_members.append(_members()[name].load(own))
+                if json.loads(own[STATE_FILE])["k"] != made._k:
+                    raise BadTarget(DAMAGED)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise BadTarget(DAMAGED) from problem
         if len(made._matches) != len(made._methods) or not all(_whole(one, made._k) for one in made._matches):

@@ -111,7 +111,7 @@ class MixedColumns:
                 numbers += [] if number is None else [number]
         if not numbers and not categories:
             raise BadTarget(
-                f"No column has two values of {SMALLEST_GROUP} or more patients each; name other feature sets or columns."
+                f"No column varies among {SMALLEST_GROUP} patients or more; name other feature sets or columns."
             )
         used = [one.name for one in numbers] + [kind.name for kind in categories]
         sets = {name: options.modalities.get(name, "") if options.weights else "" for name in used}

@@ -110,6 +110,22 @@ def test_stored_strata_come_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_patients_are_assigned_one_by_one_as_together(name: str) -> None:
+    together = fitted(name).predict_probability(X)
+    np.testing.assert_allclose(fitted(name).predict_probability(X[7:8]), together[7:8], atol=1e-12)
+    assert fitted(name).predict_probability(X.head(0)).shape == (0, 3)
+
+
+def test_members_of_a_consensus_must_be_of_its_own_strata() -> None:
+    parts = fitted("consensus").to_parts()
+    other = fitted("k_medoids", 2).to_parts()["learner.json"]
+    with pytest.raises(BadTarget, match="damaged"):
+        CLUSTERERS["consensus"].load({**parts, "k_medoids_learner.json": other})
+    with pytest.raises(BadTarget, match="needs the file"):
+        CLUSTERERS["consensus"].load({name: part for name, part in parts.items() if "latent" not in name})
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_row_of_a_patient_is_stored(name: str) -> None:
     parts = fitted(name).to_parts()
     text = b"".join(parts.values())
