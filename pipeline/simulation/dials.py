@@ -23,11 +23,22 @@ class Strata(Settings):
     )
 
     curved: Share = 0.0  # of a continuum: how far inflammation and metabolism follow curves of cognition
+    change: float = Field(
+        default=0.0, ge=-3, le=3
+    )  # SD a year by which the last stratum gets worse in depression (MADRS) and functioning (GAF)
 
     @model_validator(mode="after")
     def _only_a_continuum_is_curved(self) -> Self:
         if self.curved > 0 and self.separation > 0:
             raise ValueError("a continuum is curved, strata are not: set separation to 0, or curved to 0")
+        return self
+
+    @model_validator(mode="after")
+    def _only_strata_change(self) -> Self:
+        if self.change != 0 and self.separation == 0:
+            raise ValueError(
+                "a continuum has no stratum that gets worse: set change to 0, or separation above 0"
+            )
         return self
 
     @model_validator(mode="after")

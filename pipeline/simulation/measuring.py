@@ -35,6 +35,7 @@ from pipeline.simulation.world import Array, Centre
 PANEL_SKIPPED = 0.06  # share of visits at which a panel is not done at all
 CRP_LIMIT = 0.5  # mg/L
 LDL_ERROR = 0.15  # SD, mmol/L
+WORSE = {"madrs": 1.0, "gaf": -1.0}  # which way a score goes when patients get worse
 
 
 def metabolic_syndrome(values: dict[str, Array], women: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -124,6 +125,7 @@ class _Occasions:
     who: NDArray[np.int64]
     place: NDArray[np.int64]
     first: NDArray[np.bool_]
+    years: Array
     absent: Mapping[str, NDArray[np.bool_]]
     missing: Array
     plates: Plates
@@ -151,6 +153,7 @@ def _occasions(
         who,
         place,
         (visits["number"] == 0).to_numpy(),
+        visits["number"].cast(pl.Float64).to_numpy(),
         absent,
         np.array([centre.missing for centre in centres])[place],
         draw_plates(country, ~absent["cytokines"], relapsing[who], dials=dials, draw=sources.added),
@@ -170,6 +173,9 @@ def _seen(name: str, at: _Occasions, draw: Generator) -> Array:
     score = np.where(at.first, at.traits.scores[name][at.who], later) + shift + error
     if name in at.plates.shifts and at.dials.plate_shift > 0:
         score = score + at.plates.shifts[name]
+    if name in WORSE and at.dials.strata.change != 0:
+        worsening = at.latent.stratum[at.who] == len(at.dials.strata.shares)
+        score = score + WORSE[name] * at.dials.strata.change * at.years * worsening
     gone = at.absent[marker.panel] | (draw.random(len(at.who)) < at.missing)
     if marker.only:
         gone |= ~np.isin(at.latent.people["network"].to_numpy()[at.who], marker.only)

@@ -231,3 +231,19 @@ def test_every_cytokine_knows_its_plate(from_files: pl.DataFrame) -> None:
     named = both.drop_nulls()
     assert (named["inflammatory_il6_plate"].str.slice(0, 2) == named["country"]).all()
     assert "inflammatory_crp_plate" not in from_files.columns
+
+
+def test_the_last_stratum_gets_worse_by_the_dial_and_nothing_else_moves() -> None:
+    strata = {"separation": 3.0, "shares": (0.4, 0.6)}
+    plain, made = (cohort(patients=300, strata={**strata, "change": change}) for change in (0.0, 0.8))
+    stratum = made.truth["stratum"].to_numpy()[made.measurements["patient"].to_numpy()]
+    year = made.measurements["number"].to_numpy()
+    for name, direction, spread in (("madrs", 1, 7.5), ("gaf", -1, 12)):
+        moved = made.measurements[name].to_numpy() - plain.measurements[name].to_numpy()
+        assert np.nanmax(np.abs(moved[(stratum == 1) | (year == 0)])) == 0
+        later = direction * moved[(stratum == 2) & (year == 1)] / spread
+        assert np.nanmedian(later) == pytest.approx(0.8, abs=0.08)
+    rest = [name for name in made.measurements.columns if name not in ("madrs", "gaf")]
+    assert made.measurements.select(rest).equals(plain.measurements.select(rest))
+    with pytest.raises(BadSettings, match="no stratum that gets worse"):
+        read_dials({"strata": {"separation": 0, "change": 0.5}})
