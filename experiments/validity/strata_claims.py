@@ -18,6 +18,7 @@ PLANTED = {
     f"planted: {asked.strata} strata, separation {asked.separation:g}, {asked.columns} columns": asked
     for asked in (Planted(3, 4.0, 10), Planted(3, 4.0, 5, "correlated"), Planted(2, 3.0, 5))
 }
+EVERY = 10  # planted strata go through every test, which takes minutes: they take part in every tenth run
 SCENARIOS = (*ONE_GROUP, *PLANTED)
 
 
@@ -32,8 +33,10 @@ def cohort_of(scenario: str, run: int) -> tuple[SimulatedPatients, int]:
 
 
 def simulate_run(task: tuple[str, int]) -> list[Record]:
-    """Return what the chain claims of one cohort."""
+    """Return what the chain claims of one cohort; planted ones are left out but in every tenth run."""
     scenario, run = task
+    if scenario in PLANTED and run % EVERY:
+        return [{"scenario": scenario, "run": run, "left_out": True}]
     cohort, seed = cohort_of(scenario, run)
     return [
         {"scenario": scenario, "run": run, "patients": cohort.X.height, **claim_of(cohort, seed).to_record()}
@@ -42,12 +45,11 @@ def simulate_run(task: tuple[str, int]) -> list[Record]:
 
 def section(records: Sequence[Record], command: str) -> str:
     """Return the ledger's section on false claims of strata, power beside."""
-    none = [line for line in records if line["scenario"] in ONE_GROUP]
+    seen = [line for line in records if not line.get("left_out", False)]
+    none = [line for line in seen if line["scenario"] in ONE_GROUP]
     rows = [_row(name, [line for line in none if line["scenario"] == name]) for name in ONE_GROUP]
     rows.append(_row("**all of these**", none))
-    found = [
-        _row(name, [line for line in records if line["scenario"] == name], power=True) for name in PLANTED
-    ]
+    found = [_row(name, [line for line in seen if line["scenario"] == name], power=True) for name in PLANTED]
     lines = [
         "## How often strata are claimed where none are planted",
         "",

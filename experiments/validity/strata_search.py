@@ -15,7 +15,7 @@ CHEAP = SearchSettings(
     most_strata=4,
     draws=19,
     splits=5,
-    resamples=20,
+    resamples=10,
     bootstraps=10,
     stop_when_decided=True,
 )

@@ -84,13 +84,13 @@ STUDIES = {
         strata_claims.SCENARIOS, strata_claims.simulate_run, strata_claims.section, 100, 30
     ),
     "strata_power": ValidityStudy(
-        strata_power.SCENARIOS, strata_power.simulate_run, strata_power.section, 30, 14
+        strata_power.SCENARIOS, strata_power.simulate_run, strata_power.section, 12, 14
     ),
     "strata_recovery": ValidityStudy(
         strata_recovery.SCENARIOS, strata_recovery.simulate_run, strata_recovery.section, 20, 6
     ),
     "strata_peers": ValidityStudy(
-        strata_peers.SCENARIOS, strata_peers.simulate_run, strata_peers.section, 20, 15
+        strata_peers.SCENARIOS, strata_peers.simulate_run, strata_peers.section, 10, 15
     ),
     "simulated": ValidityStudy(
         tuple(item.name for item in simulated.SCENARIOS), simulated.simulate_run, simulated.section, 20, 4

@@ -75,9 +75,10 @@ def test_sections_count_what_was_claimed(monkeypatch: pytest.MonkeyPatch) -> Non
     records = [
         line
         for name in ("skewed", planted)
-        for run in range(2)
+        for run in (0, strata_claims.EVERY)
         for line in strata_claims.simulate_run((name, run))
     ]
+    records += strata_claims.simulate_run((planted, 1))  # left out
     text = strata_claims.section(records, "x")
     assert f"| skewed | 1 of 2 [0.095, 0.905] | {upper_bound(1, 2):.3f} | 0 of 2" in text
     assert "| **all of these** | 1 of 2" in text
