@@ -79,6 +79,10 @@ class Blocks:
     of: Mapping[str, Integers]
 
 
+Moments = tuple[Floats, Floats]
+Piece = tuple[Blocks, Integers, Integers, Moments | None]  # values, strata trained on, strata tested on
+
+
 def find_panel(
     X: pl.DataFrame,
     strata: Integers,
@@ -162,13 +166,14 @@ def select_path(task: PathTask) -> Path:
     X = task.X.filter(pl.Series(train))
     if inner is None:
         return Path((), ())
-    pieces = [
-        (coded_blocks(X, inner != number), strata[inner != number], strata[inner == number])
+    pieces: list[Piece] = [
+        (coded_blocks(X, inner != number), strata[inner != number], strata[inner == number], None)
         for number in range(int(inner.max()) + 1)
     ]
-    kept = [name for name in X.columns if all(name in blocks.of for blocks, _, _ in pieces)]
+    kept = [name for name in X.columns if all(name in blocks.of for blocks, *_ in pieces)]
     alone = {name: _inner_loss(pieces, [name]) for name in kept}
     candidates = sorted(kept, key=lambda name: (alone[name], name))[:CANDIDATES]
+    pieces = [_narrowed(piece, candidates) for piece in pieces if candidates]
     chosen: list[str] = []
     while candidates and len(chosen) < task.most:
         losses = {
@@ -207,27 +212,52 @@ def coded_blocks(X: pl.DataFrame, train: NDArray[np.bool_]) -> Blocks:
     return Blocks(found[train], found[~train], of)
 
 
-def told_scores(blocks: Blocks, columns: Sequence[str], strata: Integers) -> Floats:
+def told_scores(
+    blocks: Blocks, columns: Sequence[str], strata: Integers, moments: Moments | None = None
+) -> Floats:
     """Return the discriminant score of each stratum for each test patient, shape (test patients, k).
 
     Linear discriminant analysis with equal prior chances and a slightly ridged covariance within strata (Friedman 1989, doi
-    10.1080/01621459.1989.10478752): log density up to a constant.
+    10.1080/01621459.1989.10478752): log density up to a constant. `moments` are those of all derived columns, where they are
+    used often.
     """
     at = np.concatenate([blocks.of[name] for name in columns])
-    fitted, judged = blocks.fitted[:, at], blocks.judged[:, at]
+    if moments is None:
+        centre, within = moments_of(blocks.fitted[:, at], strata)
+    else:
+        centre, within = moments[0][:, at], moments[1][np.ix_(at, at)]
+    ridge = RIDGE * max(float(np.trace(within)) / len(at), 1e-9)
+    weights = np.linalg.solve(within + ridge * np.eye(len(at)), centre.T)
+    return np.asarray(
+        blocks.judged[:, at] @ weights - 0.5 * (centre.T * weights).sum(axis=0), dtype=np.float64
+    )
+
+
+def moments_of(fitted: Floats, strata: Integers) -> Moments:
+    """Return the means of the strata, shape (k, derived), and the covariance within them, shape (derived, derived)."""
     member = np.eye(int(strata.max()) + 1)[strata]
     centre = (member.T @ fitted) / member.sum(axis=0)[:, None]
-    within = fitted - centre[strata]
-    covariance = within.T @ within / max(len(fitted) - len(centre), 1)
-    covariance[np.diag_indices_from(covariance)] += RIDGE * max(float(np.trace(covariance)) / len(at), 1e-9)
-    weights = np.linalg.solve(covariance, centre.T)
-    return np.asarray(judged @ weights - 0.5 * (centre.T * weights).sum(axis=0), dtype=np.float64)
+    away = fitted - centre[strata]
+    return centre, away.T @ away / max(len(fitted) - len(centre), 1)
 
 
-def _inner_loss(pieces: Sequence[tuple[Blocks, Integers, Integers]], columns: Sequence[str]) -> float:
+def _narrowed(piece: Piece, columns: Sequence[str]) -> Piece:
+    """Return a piece with some columns alone, and the moments of all of them."""
+    blocks, strata, tested, _ = piece
+    at = np.concatenate([blocks.of[name] for name in columns])
+    ends = np.cumsum([len(blocks.of[name]) for name in columns])
+    own = Blocks(
+        blocks.fitted[:, at],
+        blocks.judged[:, at],
+        dict(zip(columns, np.split(np.arange(len(at)), ends[:-1]), strict=True)),
+    )
+    return own, strata, tested, moments_of(own.fitted, strata)
+
+
+def _inner_loss(pieces: Sequence[Piece], columns: Sequence[str]) -> float:
     losses = []
-    for blocks, strata, tested in pieces:
-        scores = told_scores(blocks, columns, strata)
+    for blocks, strata, tested, moments in pieces:
+        scores = told_scores(blocks, columns, strata, moments)
         highest = scores.max(axis=1, keepdims=True)
         chance = np.exp(scores - highest)
         chance /= chance.sum(axis=1, keepdims=True)
