@@ -150,6 +150,10 @@ class StrataModel:
                 adjustment = adjustment.with_local(str(centre), own)
         return type(self)(self.recipe, self.k, adjustment, self._representation, self._clusterer)
 
+    def new_centres(self, X: pl.DataFrame) -> int:
+        """Return how many of the patients' centres the adjustment has no parameters of; 0 where it has none of any."""
+        return 0 if self._adjustment is None else self._adjustment.new_centres(X)
+
     def bic(self, X: pl.DataFrame) -> float | None:
         """Return the Bayesian information criterion on X; None for a clusterer without a likelihood."""
         return self._clusterer.bic(self.adjusted(X))

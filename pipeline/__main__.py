@@ -1,4 +1,4 @@
-"""The command line: psystrata use, check, stage, results, freeze, validate, openings, track, ui."""
+"""The command line: psystrata use, check, stage, results, freeze, validate, assign, openings, track, ui."""
 
 import os
 
@@ -27,8 +27,9 @@ COMMANDS = {
     "stage": "run one stage; dvc.yaml calls it",
     "results": "print the table of learners per outcome, the declared primary first",
     "openings": "print how often left-out countries' results were opened, and under which choices",
-    "freeze": "write a bundle of one model that another site can run, without any patient's row",
+    "freeze": "write a bundle of one model, or of strata, that another site can run, without any patient's row",
     "validate": "run a bundle on a study of this site and write aggregated results only",
+    "assign": "assign the patients of a study of this site by a bundle of strata",
     "track": "log the active study's results into MLflow; a second time adds nothing",
     "ui": "log what is missing and serve MLflow on this machine",
     "validity": "run a slow validity study and write its figures into the ledger",

@@ -17,7 +17,7 @@ from pydantic import (
 
 from features.errors import BadInput
 
-FORMAT = "psystrata bundle"
+FORMAT, STRATA_FORMAT = "psystrata bundle", "psystrata bundle of strata"
 VERSION = 1
 MANIFEST, DEFINITION, REFERENCE = "manifest.json", "definition.json", "reference.json"
 README, CARD = "README.md", "card.html"
@@ -203,23 +203,28 @@ class OpeningsOf(Content):
     sets_of_choices: int
 
 
-class Manifest(Content):
-    """What the bundle is, and the SHA-256 of every other file; `seal` is that of the manifest without it."""
+class Head(Content):
+    """What every manifest says; `files` has the SHA-256 of every other file, `seal` is that of the manifest without it."""
 
-    format: Literal["psystrata bundle"]
     version: int
     psystrata: Word
     study: Name
+    model: Sha256
+    choices: Choices
+    files: dict[Word, Sha256]
+    seal: Sha256
+
+
+class Manifest(Head):
+    """What a bundle of a model of an outcome is."""
+
+    format: Literal["psystrata bundle"]
     outcome: Name
     learner: Name
     kind: Name
     scheme: Name
     left_out: Word | None
-    model: Sha256
-    choices: Choices
     openings: tuple[OpeningsOf, ...]
-    files: dict[Word, Sha256]
-    seal: Sha256
 
 
 C = TypeVar("C", bound=Content)

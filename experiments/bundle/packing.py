@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import re
 import stat
 import zipfile
 import zlib
@@ -11,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from experiments.bundle.checking import checked_manifest, model_parts, require_allowed, seal_of
 from experiments.bundle.contents import (
     CARD,
     DEFINITION,
     FORMAT,
     MANIFEST,
-    MODEL_FILE,
     README,
     REFERENCE,
     VERSION,
+    Content,
     Definition,
     Manifest,
     Reference,
@@ -28,11 +28,6 @@ from experiments.bundle.contents import (
 )
 from features.errors import BadInput
 
-ALLOWED = re.compile(
-    "|".join(
-        [MODEL_FILE, *(f"^{re.escape(name)}$" for name in (CARD, DEFINITION, MANIFEST, README, REFERENCE))]
-    )
-)
 REQUIRED = (CARD, DEFINITION, MANIFEST, README, REFERENCE, "model/learner.json")
 MOST_FILES = 200
 LARGEST = 256 * 1024 * 1024  # bytes of all files together, unpacked
@@ -58,21 +53,29 @@ class Bundle:
     fingerprint: str
 
 
-def seal(files: Mapping[str, bytes], head: Mapping[str, Any]) -> dict[str, bytes]:
+def seal(
+    files: Mapping[str, bytes],
+    head: Mapping[str, Any],
+    *,
+    form: str = FORMAT,
+    schema: type[Content] = Manifest,
+) -> dict[str, bytes]:
     """Return the files with their manifest.
 
     Args:
         files: all files of the bundle but the manifest.
         head: what the manifest says beside format, version, files and seal.
+        form: what the manifest gives as its format.
+        schema: of the manifest.
 
     Raises:
         BadInput: a file that no bundle may hold.
     """
-    _require_allowed(files)
+    require_allowed(files)
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    values = {**head, "format": FORMAT, "version": VERSION, "files": listed}
-    values["seal"] = _seal_of(values)
-    return {**files, MANIFEST: canonical_json(Manifest.model_validate(values).model_dump(mode="json"))}
+    values = {**head, "format": form, "version": VERSION, "files": listed}
+    values["seal"] = seal_of(values)
+    return {**files, MANIFEST: canonical_json(schema.model_validate(values).model_dump(mode="json"))}
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
@@ -109,68 +112,14 @@ def open_bundle(files: Mapping[str, bytes], path: str) -> Bundle:
     Raises:
         BadInput: one sentence on what was changed, is missing, was added or is of an unknown version.
     """
-    if MANIFEST not in files:
-        raise BadInput(f"{path} has no {MANIFEST}: it is not a bundle, or the file was removed.")
-    manifest = _read_manifest(files, path)
-    present = set(files) - {MANIFEST}
-    for names, verb in (
-        (set(manifest.files) - present, "lacks"),
-        (present - set(manifest.files), "has besides"),
-    ):
-        if names:
-            raise BadInput(f"{path} {verb} {min(names)!r}: it is not as it was frozen. Ask for it again.")
-    changed = [
-        name
-        for name, listed in sorted(manifest.files.items())
-        if hashlib.sha256(files[name]).hexdigest() != listed
-    ]
-    if changed:
-        raise BadInput(
-            f"{path}: {changed[0]} was changed since the model was frozen. Ask for the bundle again."
-        )
-    _require_allowed(files)
-    missing = sorted(set(REQUIRED) - set(files))
-    if missing:
-        raise BadInput(f"{path} lacks {missing[0]!r}: it is not a whole bundle. Ask for it again.")
+    manifest = checked_manifest(files, path, Manifest, FORMAT, REQUIRED)
     return Bundle(
         manifest=manifest,
         definition=read_content(files, DEFINITION, Definition),
         reference=read_content(files, REFERENCE, Reference),
-        parts={
-            name.removeprefix("model/"): content
-            for name, content in sorted(files.items())
-            if name.startswith("model/")
-        },
+        parts=model_parts(files),
         fingerprint=hashlib.sha256(files[MANIFEST]).hexdigest(),
     )
-
-
-def _read_manifest(files: Mapping[str, bytes], path: str) -> Manifest:
-    manifest = read_content(files, MANIFEST, Manifest)
-    if manifest.version != VERSION:
-        raise BadInput(
-            f"{path} is a bundle of version {manifest.version}, this psystrata reads version {VERSION}. Use the psystrata "
-            f"that wrote it ({manifest.psystrata}), or freeze the model again."
-        )
-    values = manifest.model_dump(mode="json")
-    sealed = values.pop("seal")
-    if sealed != _seal_of(values) or files[MANIFEST] != canonical_json({**values, "seal": sealed}):
-        raise BadInput(
-            f"{path}: {MANIFEST} was changed since the model was frozen. Ask for the bundle again."
-        )
-    return manifest
-
-
-def _seal_of(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(dict(values))).hexdigest()
-
-
-def _require_allowed(files: Mapping[str, bytes]) -> None:
-    strange = sorted(name for name in files if not ALLOWED.search(name))
-    if strange:
-        raise BadInput(
-            f"{strange[0]!r} is not a file that a bundle may hold: nothing of it was written or read."
-        )
 
 
 def _from_folder(path: Path) -> dict[str, bytes]:

@@ -20,22 +20,28 @@ OF_THE_SITE: Mapping[str, tuple[str, ...]] = {"genetic": ("files",), "inflammato
 
 def definition_of(
     study: Study,
-    outcome: str,
+    outcome: str | None,
     source: Path | None,
     columns: pl.DataFrame | None = None,
+    *,
     among: Collection[str] | None = None,
+    index: str | None = None,
 ) -> Definition:
     """Return what a study defines.
 
     Args:
         study: the settings.
-        outcome: the outcome.
+        outcome: the outcome; None for strata, which have none.
         source: the study's source folder, whose files settings may name; None where no set names any.
         columns: schema ColumnDescriptions, those that a model uses: sets and variables are then those behind them. None:
             all that the study declares.
         among: with `columns` None, only the sets of these names.
+        index: the rule of prediction times, where there is no outcome to name it.
     """
-    asked = study.outcomes[outcome]
+    asked = None if outcome is None else study.outcomes[outcome]
+    rule = index if asked is None else asked.index
+    if rule is None:
+        raise ValueError("an outcome or a rule of prediction times is needed")
     used = None if columns is None else tuple(_column(row, study) for row in columns.iter_rows(named=True))
     declared = [name for name in study.feature_sets if among is None or name in among]
     sets = sorted(declared if used is None else {column.feature_set for column in used})
@@ -47,9 +53,9 @@ def definition_of(
         files |= hashes
     return Definition(
         time=study.cohort.time,
-        prediction_times=study.prediction_times[asked.index].model_dump(mode="json"),
-        outcome=asked.model_dump(mode="json"),
-        horizons=asked.horizons,
+        prediction_times=study.prediction_times[rule].model_dump(mode="json"),
+        outcome={} if asked is None else asked.model_dump(mode="json"),
+        horizons=() if asked is None else asked.horizons,
         feature_sets=settings,
         reference_files=files,
         variables=_variables(study, used),

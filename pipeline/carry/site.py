@@ -109,7 +109,7 @@ def carried(study: Study, bundle: Bundle, outcome: str, *, source: Path, scratch
     Raises:
         BadInput: columns that are not as the bundle defines them, each by name.
     """
-    with _unusable_named():
+    with unusable_named():
         learner = load_learner(bundle.parts)
     write_text(parameters_text(study), scratch / "params.yaml")
     files = source.resolve()
@@ -161,7 +161,7 @@ def _built(study: Study, bundle: Bundle, outcome: str, source: Path) -> tuple[Ce
 
 def _with_places(matrix: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     """Return the columns with the places (centre, plate) that an adjusted model looks at, unknown where the site has none."""
-    with _unusable_named():
+    with unusable_named():
         learner = load_learner(bundle.parts)
     if not isinstance(learner, AdjustedLearner):
         return matrix
@@ -186,7 +186,7 @@ def _predict(bundle: Bundle, learner: Learner, data: CellData, absent: Sequence[
     )
     write_table(rows, Path("splits/splits.parquet"), Splits)
     horizons = data.target.horizons
-    with _unusable_named():
+    with unusable_named():
         risk = learner.predict_risk(data.X, horizons)
         if not (np.isfinite(risk).all() and (risk >= 0).all() and (risk <= 1).all()):
             raise ValueError("risks outside 0 to 1")
@@ -201,7 +201,7 @@ def _predict(bundle: Bundle, learner: Learner, data: CellData, absent: Sequence[
 
 
 @contextlib.contextmanager
-def _unusable_named() -> Iterator[None]:
+def unusable_named() -> Iterator[None]:
     """Say in one sentence that a bundle's model cannot be run: its files come from elsewhere and may hold anything."""
     try:
         yield
@@ -259,7 +259,7 @@ def _result(study: Study, bundle: Bundle, data: CellData, absent: tuple[str, ...
 
 def _can_miss(bundle: Bundle, present: Collection[str]) -> frozenset[str]:
     state = read_state(bundle.parts, bundle.manifest.kind)
-    with _unusable_named():
+    with unusable_named():
         found = missable(
             state,
             bundle.definition.columns,

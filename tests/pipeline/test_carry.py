@@ -15,13 +15,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.bundle.packing import open_bundle, read_files, seal
+from experiments.bundle.packing import open_bundle, read_files, seal, zipped
+from experiments.bundle.strata import seal_strata
 from features.errors import BadInput
+from models.errors import BadTarget
 from models.storage import load_learner
+from models.strata_model import StrataModel
 from pipeline.__main__ import REFUSED, main
-from pipeline.commands import freeze, use, validate
-from pipeline.files import read_json
+from pipeline.carry.strata_freeze import strata_files
+from pipeline.commands import assign, freeze, use, validate
+from pipeline.files import read_json, remove_folder, write_bytes, write_json
+from pipeline.settings.load import load_parameters
+from pipeline.settings.stratification import Stratification
 from pipeline.stages.train import cell_data
+from pipeline.strata_inputs import feature_patients, read_assembled
 from tests.pipeline.carried_study import (
     OUTCOME,
     of_country,
@@ -33,6 +40,7 @@ from tests.pipeline.carried_study import (
 )
 
 ROOT = Path(__file__).parents[2]
+MARKERS = ("inflammatory_crp_log", "inflammatory_il6_log", "inflammatory_tnf_alpha_log")
 CANARY = "123.4567"  # a patient's CRP, written into the source files of both places
 
 
@@ -389,3 +397,102 @@ def test_the_day_that_a_study_was_cut_at_is_no_patients_date(places: Places) -> 
     figures = tuple(figure.model_copy(update={"group": group}) for group in groups)
     reference = bundle.reference.model_copy(update={"figures": figures})
     assert validate.cut_days(replace(bundle, reference=reference)) == {"2020-05-01"}
+
+
+@pytest.fixture(scope="module")
+def frozen_strata(places: Places) -> Path:
+    """Freeze two strata of the first place's patients by four markers; returns the bundle."""
+    asked = Stratification(
+        index="baseline", feature_sets=("inflammatory",), columns=MARKERS, clusterer="k_means"
+    )
+    with contextlib.chdir(places.home):
+        study = load_parameters().model_copy(update={"stratifications": {"blood": asked}})
+        work = Path("artifacts/mine")
+        patients = feature_patients(study, "blood", read_assembled(work / "assembled"))
+        model = StrataModel.fit(patients.X, patients.recipe, 2, 1)
+        for name, content in model.to_parts().items():
+            write_bytes(content, work / "strata/blood/model" / name)
+        said = {"claim": "2 strata, not stable", "claimed": False, "tests": []}
+        write_json(said, work / "strata/blood/summary.json")
+        files = strata_files(study, "blood", work, None)
+        assert strata_files(study, "blood", work, None) == files
+        with pytest.raises(BadInput, match="no such stratification; known: blood"):
+            strata_files(study, "gut", work, None)
+        with pytest.raises(BadInput, match="Name an outcome and a learner, or a stratification"):
+            freeze.run(None, None, scheme="final", left_out=None, out=Path("x.zip"))
+        with pytest.raises(BadInput, match="--strata stands alone"):
+            freeze.run(OUTCOME, None, scheme="final", left_out=None, out=Path("x.zip"), strata="blood")
+        write_bytes(zipped(files), Path("blood.zip"))
+    return places.home / "blood.zip"
+
+
+def test_frozen_strata_assign_another_sites_patients_and_tell_aggregates_alone(
+    places: Places, frozen_strata: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {
+        "study": "elsewhere",
+        "index": "baseline",
+        "accept_differences": False,
+        "out": tmp_path / "out",
+    }
+    with contextlib.chdir(places.site):
+        with pytest.raises(BadInput, match="not the one that was told"):
+            assign.run(bundle=frozen_strata, fingerprint="0" * 64, **asked)
+        with pytest.raises(BadInput, match="is a psystrata bundle: psystrata validate reads it"):
+            assign.run(bundle=places.bundles["clinical"], fingerprint=None, **asked)
+        with pytest.raises(BadInput, match="is a psystrata bundle of strata: psystrata assign reads it"):
+            opened(frozen_strata)
+        assert not (tmp_path / "out").exists()
+        assign.run(bundle=frozen_strata, fingerprint=None, **asked)
+        kept = list(Path("artifacts/elsewhere").rglob("*.parquet"))
+        assert sorted(path.name for path in kept) == ["memberships.parquet", "patients.parquet"]
+        patients = pl.read_parquet(next(path for path in kept if path.name == "patients.parquet"))
+        remove_folder(Path("artifacts/elsewhere/assigned"))
+    assert "row-level and stays at this site" in capsys.readouterr().out
+
+    table = pl.read_parquet(tmp_path / "out" / "strata.parquet")
+    assert table["n"].to_list() == [patients.height, *np.bincount(patients["stratum"])[1:]]
+    assert table["certain"][0] == pytest.approx((patients["probability"] >= 0.8).mean())
+    assert table["share_reference"].to_list()[0] == 1
+    report = read_json(tmp_path / "out" / "report.json")
+    assert report["bundle"]["claimed"] is False
+    assert report["outside"] is None or report["outside"] * patients.height > 10
+    assert "Not claimed by the study that made them" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    told = (
+        "".join(path.read_text("utf-8") for path in (tmp_path / "out").glob("report.*")) + table.write_csv()
+    )
+    assert not {*patients["patient_id"], *patients["prediction_id"]} & set(re.split(r"[^0-9A-Za-z_-]+", told))
+
+
+@pytest.mark.parametrize("spoil", ["byte", "model", "centroids"])
+def test_strata_that_were_changed_or_do_not_fit_are_refused(
+    spoil: str, places: Places, frozen_strata: Path, tmp_path: Path
+) -> None:
+    files = dict(read_files(frozen_strata))
+    if spoil == "byte":
+        files["reference.json"] += b" "
+    else:
+        head = json.loads(files.pop("manifest.json"))
+        kept = {
+            key: value for key, value in head.items() if key not in ("format", "version", "files", "seal")
+        }
+        if spoil == "model":
+            files["model/strata.json"] = b"[" * 100_000
+        else:
+            reference = json.loads(files["reference.json"])
+            reference["extent"]["centroids"] = [[0.0]]
+            files["reference.json"] = json.dumps(reference).encode()
+        files = seal_strata(files, kept)
+    write_bytes(zipped(files), tmp_path / "spoilt.zip")
+    said = {
+        "byte": "was changed since",
+        "model": "damaged|cannot be run",
+        "centroids": "does not fit its model",
+    }
+    with contextlib.chdir(places.site), pytest.raises((BadInput, BadTarget), match=said[spoil]):
+        assign.run(
+            bundle=tmp_path / "spoilt.zip", study="elsewhere", index="baseline", fingerprint=None,
+            accept_differences=False, out=tmp_path / "out",
+        )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["spoilt.zip"]
+    assert not list((places.site / "artifacts").rglob("*.parquet"))

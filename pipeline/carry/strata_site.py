@@ -1,0 +1,171 @@
+"""A bundle of strata at another site: build its columns there, assign each patient, and tell aggregates alone."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from experiments.bundle.contents import Definition
+from experiments.bundle.matching import Match, compare_columns, match_definitions
+from experiments.bundle.strata import StrataBundle
+from experiments.bundle.strata_summaries import (
+    assigned_patients,
+    carried_strata,
+    extent_from,
+    share_outside,
+)
+from experiments.bundle.summaries import drift_of, summaries_of
+from experiments.disclosure import smallest_published
+from models.strata_model import StrataModel
+from pipeline.carry.site import KEPT, KIND, NULL, SCHEME, unusable_named
+from pipeline.carry.strata_freeze import used_columns
+from pipeline.commands.use import parameters_text
+from pipeline.errors import BadInput, BadSettings
+from pipeline.files import write_text
+from pipeline.settings.load import check_study
+from pipeline.settings.study import Study
+from pipeline.stages import assemble, features, prediction_times, tables
+from pipeline.strata_inputs import beside_rows, first_rows, read_assembled
+
+
+@dataclass(frozen=True)
+class AssignedSite:
+    """What a site gets of a bundle of strata.
+
+    Attributes:
+        patients, memberships: schemas AssignedPatients and Memberships; row-level, they stay at the site.
+        strata: schema CarriedStrata, small strata suppressed.
+        drift: schema Drift.
+        outside: share of patients farther from every stratum than the bundle's limit; None where suppressed.
+        new_centres: whether some patients' centres have no parameters in the model's adjustment.
+        identifiers: ids that must not stand in what leaves; for the scan alone.
+    """
+
+    patients: pl.DataFrame
+    memberships: pl.DataFrame
+    strata: pl.DataFrame
+    drift: pl.DataFrame
+    outside: float | None
+    new_centres: bool
+    identifiers: frozenset[str]
+
+
+def matched_strata(bundle: StrataBundle, site: Definition) -> Match:
+    """Compare what a bundle defines with what the site declares; no column may be missing at a whole site."""
+    return match_definitions(bundle.definition, site, can_miss=frozenset())
+
+
+def strata_model(bundle: StrataBundle) -> StrataModel:
+    """Return a bundle's model, which must be the one that its manifest and definition speak of."""
+    with unusable_named():
+        model = StrataModel.from_parts(bundle.parts)
+        told = {column.column for column in bundle.definition.columns}
+        if model.k != bundle.manifest.number or not set(used_columns(model)) <= told:
+            raise ValueError("another model than the manifest's")
+    extent_from(bundle.reference, model)
+    return model
+
+
+def index_rule(study: Study, bundle: StrataBundle, index: str | None) -> str:
+    """Return the site's rule of prediction times: the one that is named, or the only one that is declared as in the bundle."""
+    rules = study.prediction_times
+    if index is not None and index not in rules:
+        raise BadSettings(
+            f"--index {index}: no such rule; known: {', '.join(sorted(rules))}. Name one of them."
+        )
+    alike = [
+        name
+        for name, rule in rules.items()
+        if rule.model_dump(mode="json") == bundle.definition.prediction_times
+    ]
+    if index is None and len(alike) != 1:
+        raise BadSettings(
+            f"{study.study} declares {len(alike)} rules of prediction times as the bundle's definition.json has it; name one with "
+            f"--index: {', '.join(sorted(rules))}."
+        )
+    return index or alike[0]
+
+
+def strata_study(study: Study, bundle: StrataBundle) -> Study:
+    """Return the site's settings with only what the frozen strata need, checked as any study file is.
+
+    A study file has an outcome, a learner and a cell; they stand there and nothing of them is built.
+    """
+    values = study.model_dump(mode="json", by_alias=True)
+    sets = sorted({column.feature_set for column in bundle.definition.columns} & set(study.feature_sets))
+    outcome = study.primary.outcome
+    values = {key: values[key] for key in KEPT} | {
+        "feature_sets": {name: values["feature_sets"][name] for name in sets},
+        "prediction_times": values["prediction_times"],
+        "outcomes": {outcome: values["outcomes"][outcome]},
+        "validation": {SCHEME: {"kind": KIND}},
+        "learners": {NULL: {}},
+        "cells": [{"outcome": outcome, "learners": [NULL], "schemes": [SCHEME]}],
+        "primary": {"outcome": outcome, "learner": NULL, "scheme": SCHEME, "metric": "auroc"},
+        "tuning": {"clinical_reference": NULL},
+        "compute": {"engine": "serial", "workers": 1},
+    }
+    return check_study(values, Path(f"{study.study}/study.yaml"))
+
+
+def assigned_at(
+    study: Study, bundle: StrataBundle, index: str, *, source: Path, scratch: Path
+) -> AssignedSite:
+    """Build and assign in a scratch folder, whose rows the caller removes.
+
+    Args:
+        study: as from `strata_study`.
+        bundle: the frozen strata.
+        index: the site's rule of prediction times; each patient's first one counts.
+        source: the site's source files.
+        scratch: an empty folder inside the site's workspace.
+
+    Raises:
+        BadInput: columns that are not as the bundle defines them, each by name.
+    """
+    model = strata_model(bundle)
+    write_text(parameters_text(study), scratch / "params.yaml")
+    files = source.resolve()
+    with contextlib.chdir(scratch):  # stages read params.yaml where they run; the site's own stays as it is
+        rows, X = _built(study, bundle, model, index, files)
+    smallest = smallest_published(study.disclosure.level, study.disclosure.smallest_cell)
+    with unusable_named():
+        patients, memberships = assigned_patients(model, bundle.reference, rows, X)
+        told = carried_strata(model, bundle.reference, patients, rows, X, smallest_cell=smallest)
+    here = summaries_of(
+        X.select(used_columns(model)), rows["patient_id"].rank("dense").cast(pl.Int64).to_numpy(), smallest
+    )
+    return AssignedSite(
+        patients=patients,
+        memberships=memberships,
+        strata=told,
+        drift=drift_of(bundle.reference.summaries, here),
+        outside=share_outside(patients["outside"].to_numpy(), smallest),
+        new_centres=model.new_centres(X) > 0,
+        identifiers=frozenset({*rows["prediction_id"], *rows["patient_id"]}),
+    )
+
+
+def _built(
+    study: Study, bundle: StrataBundle, model: StrataModel, index: str, source: Path
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    place, times = Path("tables"), Path("times.parquet")
+    tables.run(source=source, out=place)
+    prediction_times.run(tables=place, out=times)
+    for name in study.feature_sets:
+        features.run(name, tables=place, source=source, times=times, out=Path("features") / name)
+    assemble.run(tables=place, times=times, features=Path("features"), out=Path("assembled"))
+    assembled = read_assembled(Path("assembled"))
+    problems, _ = compare_columns(bundle.definition.columns, assembled.columns, frozenset())
+    if problems:
+        raise BadInput(*[f"{study.study}: {problem}." for problem in problems])
+    rows = first_rows(assembled.rows, bundle.manifest.strata, index)
+    plan = model.recipe.plan
+    places = () if plan is None else plan.places
+    nowhere = [
+        pl.lit(None, dtype=pl.String).alias(name) for name in places if name not in assembled.frame.columns
+    ]
+    needed = tuple(dict.fromkeys((*used_columns(model), *places)))
+    X = beside_rows(rows, assembled.frame.with_columns(nowhere), needed, bundle.manifest.strata)
+    return rows, X
