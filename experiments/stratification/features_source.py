@@ -1,7 +1,6 @@
 """Patients described by columns, and draws of one group that resemble them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -19,15 +18,6 @@ from models.strata_model import Recipe
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Continuous:
-    """The continuum of the drawn columns, given those that are kept."""
-
-    shape: Continuum
-    mean: Floats  # (patients or 1, drawn), what the kept columns say
-    one_mode: tuple[bool, ...]
 
 
 class FeatureSource:
@@ -51,7 +41,7 @@ class FeatureSource:
         self._recipe, self._seed = recipe, seed
         self._columns: tuple[tuple[Column, ...], tuple[Column, ...]] | None = None
         self._copula: LatentNormal | None = None
-        self._continuum: _Continuous | None = None
+        self._continuum: Continuum | None = None
 
     @property
     def X(self) -> pl.DataFrame:  # noqa: N802
@@ -77,7 +67,8 @@ class FeatureSource:
             )
             return self._restored(shares, [True] * len(drawn))
         found = self._shape()
-        return self._restored(found.shape.draw(self._X.height, generator), found.one_mode)
+        one_mode = [not several for several in found.two_modes]
+        return self._restored(found.draw(self._X.height, generator), one_mode)
 
     def _restored(self, shares: Floats, one_mode: Sequence[bool]) -> pl.DataFrame:
         drawn, _ = self._known()
@@ -131,14 +122,15 @@ class FeatureSource:
             self._copula = latent_normal(*self._known())
         return self._copula
 
-    def _shape(self) -> _Continuous:
+    def _shape(self) -> Continuum:
         if self._continuum is None:
-            drawn, _ = self._known()
+            drawn, kept = self._known()
             generator = np.random.default_rng(seed_for(self._seed, "stratify", "continuum", "missing"))
-            values = filled(drawn, generator)
-            shape = continuum_of(values, seed_for(self._seed, "stratify", "continuum"))
-            self._continuum = _Continuous(
-                shape, np.zeros((1, len(drawn))), tuple(not several for several in shape.two_modes)
+            scores = [np.nan_to_num(column.scores) for column in kept]
+            self._continuum = continuum_of(
+                filled(drawn, generator),
+                seed_for(self._seed, "stratify", "continuum"),
+                np.column_stack(scores) if scores else None,
             )
         return self._continuum
 

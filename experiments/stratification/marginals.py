@@ -19,7 +19,8 @@ FEWEST_OF_CENTRE = 11  # patients with a value: a smaller centre has no mean of 
 TIED = 0.05  # share of the known values in one value, from which on a column is drawn value by value
 EDGE = 0.10  # share of the smallest or largest value that is an atom: what lies beyond a limit of detection or a ceiling
 PRIOR_PATIENTS = 10.0  # what a centre's spread is shrunken towards that of all with
-CHANGED = 0.02  # share of the patients that would have to move for one mode; less is chance
+TAIL = 0.05  # share of the patients at each end of a column
+CHANGED = 0.01  # share of the patients that would have to move for one mode; less is chance
 BANDWIDTH = 1.06  # times SD n^(-1/5)
 GRID = 256
 
@@ -162,7 +163,7 @@ def one_mode_weights(numbers: Floats, residual: Floats) -> Floats:
     """Return what every known value counts so that the column's density has one mode, shape (patients,); 1 where it has.
 
     Where more than CHANGED of the patients would have to move, the kernel density is replaced by the nearest one that rises to its highest place and falls from there (least squares, by
-    pooling adjacent violators); each value weighs by the quotient of the two. An edge atom is a limit of detection, no mode,
+    pooling adjacent violators; the tails count for nothing in whether); each value weighs by the quotient of the two. An edge atom is a limit of detection, no mode,
     and stays as it is.
 
     Args:
@@ -180,7 +181,9 @@ def one_mode_weights(numbers: Floats, residual: Floats) -> Floats:
     density = gaussian_filter1d(counts, width / (edges[1] - edges[0]), mode="constant", truncate=5.0)
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, GRID - 1)
     nearest = nearest_with_one_mode(density)
-    if np.abs(nearest - density).sum() / (2 * density.sum()) >= CHANGED:
+    inside = np.cumsum(counts) / counts.sum()
+    inside = (inside >= TAIL) & (inside <= 1 - TAIL)  # a few patients far out make bumps, no modes
+    if np.abs(nearest - density)[inside].sum() / (2 * density.sum()) >= CHANGED:
         found = nearest[place] / np.maximum(density[place], 1e-12 * density.max())
         weights[inner] = found * len(found) / found.sum()
     return weights

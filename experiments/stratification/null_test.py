@@ -1,7 +1,7 @@
 """Test 1: does one group of patients, drawn in two ways, give valleys as deep?"""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
