@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 
 from experiments.stratification.continuous import spline_of
+from experiments.stratification.estimation import fit, holm, independent, score_test
 from experiments.stratification.outcome_schemas import Associations
 from experiments.stratification.outcomes import NORMAL
-from experiments.stratification.regressions import fit, holm, independent, score_test
-from experiments.stratification.related_cohort import RelatedCohort, Response, Row, table
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response, Row, table
 
 EFFECTS = {"cox": "hazard_ratio", "logistic": "odds_ratio", "linear": "slope"}
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.disclosure import suppress_counts
 from experiments.stratification.outcome_schemas import Compared
-from experiments.stratification.related_cohort import table
+from experiments.stratification.responses import table
 from models.columns import is_category
 
 NOTE = "The strata were neither made of this column nor tuned to it; agreement with it is no aim, and disagreement no fault."

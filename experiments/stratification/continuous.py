@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.evaluation.smooth import spline_columns
-from experiments.stratification.regressions import independent
+from experiments.stratification.estimation import independent
 from models.columns import is_category
 
 Floats = NDArray[np.float64]

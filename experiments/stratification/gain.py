@@ -10,8 +10,8 @@ from experiments.evaluation.influence import auroc_influence
 from experiments.evaluation.metrics import auroc
 from experiments.evaluation.sample import Part
 from experiments.evaluation.time_measures import concordance, concordance_influence
-from experiments.stratification.regressions import solve
-from experiments.stratification.related_cohort import Response
+from experiments.stratification.estimation import solve
+from experiments.stratification.responses import Response
 from models.censoring import censoring_survival, inverse_probability_weights
 
 Floats = NDArray[np.float64]

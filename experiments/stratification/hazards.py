@@ -8,9 +8,10 @@ cause-specific: other causes censor. Countries have baselines of their own.
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.stratification.estimation import Fitted, fit, independent
 from experiments.stratification.outcomes import NORMAL, pairs
-from experiments.stratification.regressions import Fitted, fit, independent
-from experiments.stratification.related_cohort import RelatedCohort, Response, Row
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response, Row
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from experiments.disclosure import suppress_counts
 from experiments.stratification.outcome_schemas import HeldOut
 from experiments.stratification.outcomes import NORMAL, SIGNED, TOLD_APART
-from experiments.stratification.related_cohort import RelatedCohort, Response, Row, table
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response, Row, table
 from experiments.stratification.uncertainty import Classified, mean_influence, mixed_means, weighted_means
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ import polars as pl
 
 from experiments.disclosure import suppress_counts
 from experiments.stratification.outcome_schemas import Medication
-from experiments.stratification.related_cohort import table
+from experiments.stratification.responses import table
 from features.treatment import (
     ANTICHOLINERGICS,
     ANTIDEPRESSANTS,

@@ -1,27 +1,23 @@
 """Outcomes by stratum: cumulative incidence with competing events, and restricted mean times, with class uncertainty."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.disclosure import hidden_cells
 from experiments.seeds import seed_for
-from experiments.stratification.related_cohort import RelatedCohort, Response, Row
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response, Row
 from experiments.stratification.uncertainty import Classified, weighted_means
-from models.incidence import interval_edges
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 CHUNK = 25  # resamples held at once
 NORMAL = 1.959963984540054
 LEAST_AT_RISK = 0.5  # weights of a stratum that sum to less give no hazard: negative ones have taken the rest
 SIGNED = "BCH weights, some of them negative: risks are held within 0 and 1, and a curve is drawn as the nearest that never falls"
 TOLD_APART = "the strata are too uncertain for BCH weights: patients are assigned to several alike"
-SUPPRESSED = "suppressed: a small cell, or one that would give a small cell away"
 
 
 @dataclass(frozen=True)
@@ -212,92 +208,3 @@ def _figures(
     )
     found = [figure for horizon in response.horizons for figure in steps.at(horizon)[:2]]
     return np.stack([*found, *steps.means(limit)], axis=-2)
-
-
-def assigned_counts(response: Response, classified: Classified, horizon: float) -> Integers:
-    """Return patients, those with the event by the horizon, and the others, by assigned stratum, shape (k, 3)."""
-    inside = response.cause == 1
-    if response.kind == "time" and horizon > 0:
-        inside = inside & (response.value <= horizon)
-    n = np.bincount(classified.assigned, minlength=classified.k)
-    events = np.bincount(classified.assigned[inside], minlength=classified.k)
-    return np.stack([n, events, n - events], axis=1).astype(np.int64)
-
-
-def hidden_strata(response: Response, classified: Classified, smallest_cell: int) -> dict[float, Flags]:
-    """Return which strata must be hidden at each horizon, and at 0 (a label, or the whole follow-up as at the last horizon).
-
-    From the last horizon to the first: where events of a horizon, or those between it and the next that is shown, are few.
-    """
-    steps = sorted(response.horizons, reverse=True) or [0.0]
-    found: dict[float, Flags] = {}
-    later: Integers | None = None
-    for step in steps:
-        counts = assigned_counts(response, classified, step)
-        few = np.zeros(classified.k, dtype=np.bool_)
-        if later is not None:
-            between = later - counts[:, 1]
-            few = (between > 0) & (between < smallest_cell)
-        found[step] = hidden_cells(counts, smallest_cell, few) if smallest_cell > 0 else few & False
-        later = counts[:, 1] if later is None else np.where(found[step], later, counts[:, 1])
-    return found | {0.0: found[steps[0]]}
-
-
-def hidden_competing(response: Response, classified: Classified, horizon: float, smallest_cell: int) -> Flags:
-    """Return which strata had so few competing events by a horizon that their incidence would give the number away."""
-    inside = (response.cause > 1) & (response.value <= horizon)
-    counts = np.bincount(classified.assigned[inside], minlength=classified.k)
-    return np.asarray(
-        hidden_cells(counts[:, None].astype(np.int64), smallest_cell) & counts.any(), dtype=np.bool_
-    )
-
-
-def drawn_curves(
-    response: Response, classified: Classified, weights: Floats, hidden: Flags, hidden_others: Flags
-) -> list[Row]:
-    """Return points of the curves, rows of schema Curves: at ends of intervals with 11 events or more, and never falling.
-
-    Args:
-        response: an outcome in time.
-        classified: of its patients.
-        weights: shape (n, k).
-        hidden: strata that are not drawn.
-        hidden_others: strata whose competing events are not.
-    """
-    steps = aalen_johansen(response.value, response.cause, weights)
-    found: list[Row] = []
-    for stratum in range(classified.k):
-        own = classified.assigned == stratum
-        if hidden[stratum] or not own.any():
-            continue
-        edges = interval_edges(response.value[own], response.cause[own] > 0, response.horizons, most=24)
-        event, competing, _ = (
-            np.stack([figure[stratum] for figure in figures])
-            for figures in zip(*(steps.at(day) for day in edges), strict=True)
-        )
-        points = zip(
-            (0.0, *edges), [0.0, *never_falling(event)], [0.0, *never_falling(competing)], strict=True
-        )
-        found += [
-            {
-                "outcome": response.name,
-                "stratum": stratum + 1,
-                "day": day,
-                "event": one,
-                "competing": None if hidden_others[stratum] else other,
-            }
-            for day, one, other in points
-        ]
-    return found
-
-
-def never_falling(values: Sequence[float] | Floats) -> list[float]:
-    """Return the nearest values that never fall (pool adjacent violators), within 0 and 1."""
-    blocks: list[tuple[float, int]] = []
-    for value in values:
-        mean, size = float(value), 1
-        while blocks and blocks[-1][0] > mean:
-            other, count = blocks.pop()
-            mean, size = (mean * size + other * count) / (size + count), size + count
-        blocks.append((mean, size))
-    return [min(max(mean, 0.0), 1.0) for mean, size in blocks for _ in range(size)]

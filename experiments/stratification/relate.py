@@ -14,6 +14,13 @@ from experiments.stratification.hazards import ratio_rows
 from experiments.stratification.held_out import held_out_table
 from experiments.stratification.makers import chosen, refuse_makers
 from experiments.stratification.medication import WARNING, medication_table
+from experiments.stratification.outcome_cells import (
+    SUPPRESSED,
+    assigned_counts,
+    drawn_curves,
+    hidden_competing,
+    hidden_strata,
+)
 from experiments.stratification.outcome_figures import (
     associations_figure,
     contrasts_figure,
@@ -21,24 +28,14 @@ from experiments.stratification.outcome_figures import (
     value_figure,
 )
 from experiments.stratification.outcome_schemas import TABLES, Contrasts, Curves, Incidence
-from experiments.stratification.outcomes import (
-    SIGNED,
-    SUPPRESSED,
-    TOLD_APART,
-    assigned_counts,
-    drawn_curves,
-    hidden_competing,
-    hidden_strata,
-    occurred,
-)
-from experiments.stratification.related_cohort import (
+from experiments.stratification.outcomes import SIGNED, TOLD_APART, occurred
+from experiments.stratification.related_cohort import RelatedCohort, related_cohort
+from experiments.stratification.responses import (
     FollowedOutcome,
-    RelatedCohort,
     Response,
     Row,
     held_out_responses,
     outcome_response,
-    related_cohort,
     table,
 )
 from experiments.stratification.value import NOTHING, value_rows, value_table, value_test

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.stratification.continuous import Smaller, axes_between, smaller_columns
+from experiments.stratification.estimation import holm, score_test
 from experiments.stratification.gain import METRICS, out_of_fold_gain
 from experiments.stratification.outcome_schemas import Value
-from experiments.stratification.regressions import holm, score_test
-from experiments.stratification.related_cohort import RelatedCohort, Response, Row, table
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response, Row, table
 from experiments.stratification.verdict import Figure, TestResult
 
 Floats = NDArray[np.float64]

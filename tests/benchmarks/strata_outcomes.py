@@ -15,10 +15,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.stratification.continuous import dummies
+from experiments.stratification.estimation import score_test
 from experiments.stratification.hazards import stratum_effects
 from experiments.stratification.outcomes import NORMAL, occurred
-from experiments.stratification.regressions import score_test
-from experiments.stratification.related_cohort import RelatedCohort, Response
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response
 from experiments.stratification.uncertainty import Classified, mean_influence, mixed_means, weighted_means
 from experiments.stratification.value import smaller_model
 from tests.experiments.related_patients import planted, times

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.stratification.relate import RelatedPatients
-from experiments.stratification.related_cohort import FollowedOutcome
+from experiments.stratification.responses import FollowedOutcome
 from experiments.stratification.uncertainty import Classified
 
 Floats = NDArray[np.float64]

@@ -4,10 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.stratification.estimation import fit, holm, score_test
 from experiments.stratification.hazards import stratum_effects
-from experiments.stratification.outcomes import aalen_johansen, hidden_strata, never_falling
-from experiments.stratification.regressions import Cox, Linear, Logistic, cox_of, fit, holm, score_test
-from experiments.stratification.related_cohort import Response, outcome_response, related_cohort
+from experiments.stratification.outcome_cells import hidden_strata, never_falling
+from experiments.stratification.outcomes import aalen_johansen
+from experiments.stratification.regressions import Cox, Linear, Logistic, cox_of
+from experiments.stratification.related_cohort import related_cohort
+from experiments.stratification.responses import Response, outcome_response
 from experiments.stratification.uncertainty import Classified
 from tests.experiments.related_patients import planted, related_patients
 

@@ -6,11 +6,11 @@ import pytest
 
 from experiments.figures import svg_text
 from experiments.stratification.continuous import encoded, explained, smaller_columns
+from experiments.stratification.estimation import independent
 from experiments.stratification.makers import refuse_makers
 from experiments.stratification.outcome_schemas import TABLES
-from experiments.stratification.regressions import independent
 from experiments.stratification.relate import Related, RelateSettings, relate
-from experiments.stratification.related_cohort import held_out_responses
+from experiments.stratification.responses import held_out_responses
 from experiments.stratification.value import value_test
 from features.errors import BadInput
 from tests.experiments.related_patients import planted, related_patients
