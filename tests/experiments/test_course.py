@@ -9,6 +9,7 @@ import pytest
 from experiments.figures import svg_text
 from experiments.stratification.course import CoursePlan, CourseSource, course_frame, course_recipe
 from experiments.stratification.course_draws import transport
+from experiments.stratification.course_dropout import dropout_comparison
 from experiments.stratification.course_tables import course_figure, course_tables, without_small_steps
 from experiments.stratification.separation import depth
 from features.repeated_measures import RepeatedMeasures
@@ -205,3 +206,14 @@ def test_no_small_number_of_leavers_follows_from_two_that_are_shown() -> None:
     shown = without_small_steps(frame, 11)
     assert shown["n"].to_list() == [200, None, None, 165, 140]
     assert without_small_steps(frame, 0).equals(frame)
+
+
+def test_what_modelling_drop_out_changes_is_told() -> None:
+    _, made = source(method="growth_mixture")
+    found = dropout_comparison(made, 2, 1).filter(variable="madrs", years=3.0)
+    means = {(row["modelled"], row["stratum"]): row["mean"] for row in found.to_dicts()}
+    assert found.filter(stratum=0)["share"].to_list() == [1.0, 1.0]
+    # Those who get worse leave early, so that without drop-out in the model all patients look better.
+    assert means[True, 0] > means[False, 0]
+    with pytest.raises(ValueError, match="only classes of growth"):
+        dropout_comparison(source()[1], 2, 1)
