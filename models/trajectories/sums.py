@@ -4,7 +4,7 @@ With the basis 1, t, t^2, ... the normal equations of a patient hold powers of t
 the sum of y^2 only, so that a fit of 20,000 patients is arithmetic on small arrays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -118,8 +118,3 @@ def sum_columns(variable: str, degree: int) -> list[str]:
     powers = [f"sum_{variable}_t{power}" for power in range(2 * degree + 1)]
     products = [f"sum_{variable}_y_t{power}" for power in range(degree + 1)]
     return [*powers, *products, f"sum_{variable}_yy"]
-
-
-def numbered(names: Sequence[str]) -> Mapping[str, int]:
-    """Return the place of each name."""
-    return {name: at for at, name in enumerate(names)}
