@@ -178,9 +178,9 @@ def section(records: Sequence[Record], command: str) -> str:
         "centroids. Correlated columns have a general factor (loading "
         f"{GENERAL}) and one of their domain of {DOMAIN} ({SPECIFIC}); there the centroids lie in directions drawn at random after "
         "the correlation is taken out, so hardly along the factors. Figures: the adjusted Rand index of the Bayes rule with the "
-        f"true parameters, and each method's as a share of it. To be held: {HELD}. Where columns are many and patients few, no rule "
-        "that must learn the centroids from the same patients comes near the Bayes rule: of 300 patients with 50 columns "
-        "strata at separation 2 are not to be seen. Brackets: 95 % Monte-Carlo interval (t).",
+        f"true parameters, and each method's as a share of it. To be held: {HELD}. The rule knows the centroids; methods learn them from "
+        "the patients that they divide, which costs the more the fewer patients there are per column. Brackets: 95 % Monte-Carlo "
+        "interval (t).",
         "",
         f"Command: `{command}`",
         "",
