@@ -24,7 +24,6 @@ QUANTILES: dict[int, tuple[float, ...]] = {
 EXPLAINED = 0.9  # of the makers' variance, that the scores should explain
 PER_COLUMN = 5  # patients or events that each column of the smaller model should have
 LEADING = 3  # scores whose products of three are taken
-FARTHEST = 3.0  # standard deviations that products of scores go out to
 LEADING_PAIRS = 10  # products of two before those
 FEWEST = 11  # patients of a level, or who lack a value, that have a column of their own
 
@@ -63,7 +62,7 @@ def smaller_columns(
             dimensions explain less than 0.9 of their variance.
         knots: of each restricted cubic spline.
         size: patients, or events, that limit the number of columns.
-        axes: coordinates between the strata, shape (n, axes), as of `axes_between`; they get splines too, the first.
+        axes: further directions, shape (n, axes), that get splines before the scores do, such as those between the strata.
     """
     wanted = _with_further(scores, makers)
     room = max(size // PER_COLUMN - fixed.shape[1], 1)
@@ -92,8 +91,8 @@ def _products(unit: Floats, most: int) -> Floats:
     leading = range(min(number, LEADING))
     triples = [(a, b, c) for c in leading for b in range(c + 1) for a in range(b + 1)]
     chosen = [*pairs[:LEADING_PAIRS], *triples, *pairs[LEADING_PAIRS:]][:most]
-    inner = np.clip(unit, -FARTHEST, FARTHEST)  # a product of long tails is a few patients' alone
-    made = [np.prod(inner[:, list(places)], axis=1) for places in chosen]
+
+    made = [np.prod(unit[:, list(places)], axis=1) for places in chosen]
     return np.stack(made, axis=1) if made else np.zeros((len(unit), 0))
 
 

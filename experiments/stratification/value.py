@@ -1,8 +1,9 @@
 """Test 5: do strata tell more than the continuous scores of the same variables, beyond covariates?
 
 Two nested models: covariates, and splines and products of the continuous scores; the same with the memberships. Within centres:
-a hazard has a baseline in each, a label or number a mean. The p-value is that of a robust score test with enlarged contributions
-(`regressions.score_test`), chosen among likelihood ratio, sign flips and this one by its false positive rate in continua.
+a hazard has a baseline in each, a label or number a mean. The p-value is that of a score test (`estimation.score_test`). The
+smaller model must be able to bend where strata change and where the response does, or strata of a continuum get the credit:
+`tests/benchmarks/strata_outcomes.py` counts how often they do, and what is left of power.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.stratification.continuous import Smaller, axes_between, smaller_columns
-from experiments.stratification.estimation import holm, score_test
+from experiments.stratification.estimation import holm, independent, score_test, solve
 from experiments.stratification.gain import METRICS, out_of_fold_gain
 from experiments.stratification.outcome_schemas import Value
 from experiments.stratification.related_cohort import RelatedCohort
@@ -51,9 +52,26 @@ def smaller_model(cohort: RelatedCohort, response: Response, knots: int) -> tupl
     fixed = cohort.curved if response.model == "cox" else np.hstack([cohort.curved, cohort.places])
     size = response.regression(cohort.centres)[0].size
     scores, probability = cohort.scores[rows], cohort.classified.probability[rows]
-    axes = axes_between(scores, probability)
+    axes = np.column_stack([_index(cohort, response), axes_between(scores, probability)])
     smaller = smaller_columns(fixed[rows], scores, cohort.makers[rows], knots=knots, size=size, axes=axes)
     return smaller, probability[:, 1:]
+
+
+def _index(cohort: RelatedCohort, response: Response) -> Floats:
+    """Return the scores' linear predictor of the response, shape (m, 1): a curved effect of any one direction bends along it.
+
+    (Ramsey 1969, doi 10.1111/j.2517-6161.1969.tb00796.x, whose test adds powers of it.)
+    """
+    fixed = cohort.curved if response.model == "cox" else np.hstack([cohort.curved, cohort.places])
+    scores = cohort.scores[response.rows]
+    whole = np.column_stack([scores, fixed[response.rows]])
+    whole = whole[:, independent(whole)]
+    model, order = response.regression(cohort.centres)
+    if model.intercept:
+        whole = np.column_stack([whole, np.ones(len(whole))])
+    found = solve(model, whole[order], penalty=1e-6 * len(whole))
+    along = np.zeros(scores.shape[1]) if found is None else found[: scores.shape[1]]
+    return np.asarray((scores @ along)[:, None], dtype=np.float64)
 
 
 def _row(cohort: RelatedCohort, response: Response, knots: int, seed: int) -> tuple[Row, Smaller]:
