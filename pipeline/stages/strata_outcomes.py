@@ -13,7 +13,7 @@ from experiments.stratification import schemas
 from experiments.stratification.chain import table_of_tests
 from experiments.stratification.outcome_schemas import TABLES
 from experiments.stratification.relate import Related, RelatedPatients, RelateSettings, relate
-from experiments.stratification.related_cohort import FollowedOutcome
+from experiments.stratification.responses import FollowedOutcome
 from experiments.stratification.verdict import results_of, verdict
 from features.schema import Measurements, Medications, Outcomes, PredictionTimes
 from pipeline.errors import BadSettings
