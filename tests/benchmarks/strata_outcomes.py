@@ -31,7 +31,7 @@ RATIO = 0.8
 
 
 def cohort_of(classified: Classified, scores: Floats, makers: Floats, seed: int) -> RelatedCohort:
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng((seed, 1))
     n = len(scores)
     centres = generator.integers(0, 4, n)
     covariates = np.column_stack([generator.normal(size=n), generator.integers(0, 2, n)])
@@ -52,7 +52,7 @@ def cohort_of(classified: Classified, scores: Floats, makers: Floats, seed: int)
 
 
 def response_of(model: str, log_hazard: Floats, seed: int) -> Response:
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng((seed, 2))
     n = len(log_hazard)
     rows, ones = np.arange(n), np.ones(n)
     if model == "cox":
@@ -81,7 +81,7 @@ def divided(columns: Floats, seed: int) -> tuple[Classified, Floats, Floats]:
 
 
 def one_value(shape: str, effect: str, model: str, seed: int) -> float | None:
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng((seed, 3))
     if shape == "planted":
         middles = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 2 * np.sqrt(3)]])
         group = generator.integers(0, 3, 600)
@@ -128,7 +128,7 @@ def one_coverage(seed: int) -> dict[str, tuple[float, float]]:
     generator = np.random.default_rng(seed + 10**6)
     cohort = cohort_of(made.classified, made.scores, made.scores, seed)
     number = made.stratum + generator.normal(size=400)
-    days, cause = times(made.stratum, RATIO, seed)
+    days, cause = times(made.stratum, RATIO, seed + 2 * 10**6)
     response = Response("y", "time", "", "cox", np.arange(400), days, cause, np.ones(400), (365.0,))
     found: dict[str, tuple[float, float]] = {}
     for way in ("none", "bch"):
