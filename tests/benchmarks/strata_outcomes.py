@@ -56,7 +56,6 @@ def response_of(model: str, log_hazard: Floats, seed: int) -> Response:
     n = len(log_hazard)
     rows, ones = np.arange(n), np.ones(n)
     if model == "cox":
-        days, cause = times(np.zeros(n, dtype=np.int64), 0.0, seed)
         event = generator.exponential(600 / np.exp(log_hazard))
         censored = generator.uniform(100, 1500, n)
         days, cause = np.ceil(np.minimum(event, censored)), (event <= censored).astype(np.int64)
