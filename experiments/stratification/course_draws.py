@@ -86,9 +86,9 @@ class Visits:
 class CourseDraws:
     """Draws of the values at the same visits.
 
-    The columns of level and change, together with the time of the last visit, are drawn as a study's other columns are
-    (`FeatureSource`): as a copula, or as the patients' own shape with its valleys filled; centres keep their means. A linear map
-    gives the drawn deviations the covariance that the true ones are estimated to have. Within each centre, courses go to
+    Scores of level and change (`CourseColumns.scores`), together with the time of the last visit, are drawn as a study's other
+    columns are (`FeatureSource`): as a copula, or as the patients' own shape with its valleys filled; centres keep their means. A
+    linear map gives the drawn scores the covariance that the true ones are estimated to have. Within each centre, courses go to
     the patients whose last visit has the same rank, so that drop-out hangs on the course as it does among the patients. Around the course
     come residuals of the variable, of anybody, which keep its skewness. Drawn values end where the variable's values do.
     """
@@ -100,28 +100,31 @@ class CourseDraws:
         self._last = last_visit.to_numpy()
         sums = visits.sums(columns.degree)
         predicted = columns.predicted(sums)
-        self._fixed = np.concatenate([model.fixed for model in columns.models])
-        frame = columns.transform(sums)
+        self._fixed = np.array([model.fixed for model in columns.models])
+        self._loadings = columns.loadings()
+        scores = np.hstack(columns.scores(sums))
+        self._names = [f"score_{place:02d}" for place in range(scores.shape[1])]
         self._places = FeatureSource(
-            frame.with_columns(last_visit.alias(STAY)),
+            pl.DataFrame(scores, schema=self._names).with_columns(last_visit.alias(STAY)),
             centres,
-            Recipe("gaussian_mixture", tuple(sorted((*frame.columns, STAY)))),
+            Recipe("gaussian_mixture", tuple(sorted((*self._names, STAY)))),
             seed,
         )
-        seen = np.nan_to_num(frame.to_numpy() - self._fixed)
-        self._map = transport(np.cov(seen, rowvar=False), joint_covariance(columns, predicted))
+        self._wanted = joint_correlation(columns.shrunken(sums))
         self._residuals = self._spread(predicted)
 
     def draw(self, null: str, generator: np.random.Generator) -> Visits:
         """Return values of one group; raises ValueError for an unknown null."""
         drawn = self._places.draw(null, generator)
         order = self._by_stay(drawn[STAY].to_numpy(), generator)
-        deviations = (
-            np.nan_to_num(drawn.select(self._columns.columns).to_numpy()[order] - self._fixed) @ self._map.T
-        )
-        coefficients = (self._fixed + deviations).reshape(
-            self._visits.patients, len(self._visits.variables), -1
-        )
+        scores = drawn.select(self._names).to_numpy()[order]
+        scores = scores @ transport(np.cov(scores, rowvar=False), self._wanted).T
+        coefficients = np.empty((self._visits.patients, len(self._loadings), self._columns.degree + 1))
+        start = 0
+        for variable, loading in enumerate(self._loadings):
+            own = scores[:, start : start + loading.shape[1]]
+            coefficients[:, variable] = self._fixed[variable] + own @ loading.T
+            start += loading.shape[1]
         powers = np.vander(self._visits.years, coefficients.shape[2], increasing=True)
         course = (coefficients[self._visits.patient, self._visits.variable] * powers).sum(axis=1)
         value = np.empty_like(course)
@@ -156,35 +159,31 @@ class CourseDraws:
         return found
 
 
-def joint_covariance(columns: CourseColumns, predicted: Sequence[Predicted]) -> Floats:
-    """Return the covariance of true deviations of all variables together, shape (columns, columns), positive semi-definite.
+def joint_correlation(found: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Return the correlation of the true scores of all variables together, shape (scores, scores), positive semi-definite.
 
-    Within a variable it is the mixed model's. Between two it solves E(e_v e_w') = E(K_v C K_w') for C, where e are best linear
-    predictors and K their shrinkage matrices: the moments of the predictors, freed of shrinkage.
+    Within a variable scores are uncorrelated. Between two it solves E(e_v e_w') = E(R_v C R_w') for C, where e are best linear
+    predictors and R their reliability matrices: the moments of the predictors, freed of shrinkage.
+
+    Args:
+        found: per variable, predicted scores and reliability matrices (`CourseColumns.shrunken`).
     """
-    q = columns.degree + 1
-    blocks = np.zeros((q * len(predicted), q * len(predicted)))
-    for one, model in enumerate(columns.models):
-        blocks[one * q : (one + 1) * q, one * q : (one + 1) * q] = model.covariance
-    spread = np.sqrt(np.maximum(np.diagonal(blocks), 0.0))
-    for one in range(len(predicted)):
-        for other in range(one):
-            first, second = predicted[one], predicted[other]
-            moments = first.effects.T @ second.effects / len(first.effects)
-            system = np.einsum("nab,ncd->acbd", first.shrinkage, second.shrinkage) / len(first.effects)
-            solved = np.linalg.lstsq(system.reshape(q * q, q * q), moments.ravel(), rcond=1e-3)[0].reshape(
-                q, q
-            )
-            bound = HIGHEST * np.outer(spread[one * q : (one + 1) * q], spread[other * q : (other + 1) * q])
-            solved = np.clip(solved, -bound, bound)
-            blocks[one * q : (one + 1) * q, other * q : (other + 1) * q] = solved
-            blocks[other * q : (other + 1) * q, one * q : (one + 1) * q] = solved.T
-    # Eigenvalues are clipped on the scale of correlations: change in years squared is no smaller than level there.
-    scale = np.where(spread > 0, spread, 1.0)
-    values, vectors = np.linalg.eigh(blocks / np.outer(scale, scale))
+    ends = np.cumsum([0, *(scores.shape[1] for scores, _ in found)])
+    joint = np.eye(int(ends[-1]))
+    for one, (first, of_first) in enumerate(found):
+        for other, (second, of_second) in enumerate(found[:one]):
+            shape = first.shape[1], second.shape[1]
+            moments = first.T @ second / len(first)
+            system = np.einsum("nab,ncd->acbd", of_first, of_second) / len(first)
+            size = shape[0] * shape[1]
+            solved = np.linalg.lstsq(system.reshape(size, size), moments.ravel(), rcond=1e-3)[0]
+            block = np.clip(solved.reshape(shape), -HIGHEST, HIGHEST)
+            joint[ends[one] : ends[one + 1], ends[other] : ends[other + 1]] = block
+            joint[ends[other] : ends[other + 1], ends[one] : ends[one + 1]] = block.T
+    values, vectors = np.linalg.eigh(joint)
     mended = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    own = np.sqrt(np.where(np.diagonal(mended) > 0, np.diagonal(mended), 1.0))
-    return np.asarray(mended / np.outer(own, own) * np.outer(spread, spread), dtype=np.float64)
+    own = np.sqrt(np.diagonal(mended))
+    return np.asarray(mended / np.outer(own, own), dtype=np.float64)
 
 
 def transport(given: Floats, wanted: Floats) -> Floats:

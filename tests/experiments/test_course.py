@@ -122,6 +122,39 @@ def test_one_group_has_the_same_patients_and_no_valley(null: str) -> None:
     assert depths[0] > depths[1] + 0.1
 
 
+@pytest.mark.parametrize("null", ["copula", "continuum"])
+def test_patients_who_do_not_differ_in_change_are_drawn_as_they_are(null: str) -> None:
+    draw = np.random.default_rng(2)
+    patient, years = np.repeat(np.arange(300), 3), np.tile(np.arange(3.0), 300)
+    names = [f"p{number:03d}" for number in range(300)]
+    level = 20 + 5 * draw.normal(size=300)
+    values = pl.concat(
+        pl.DataFrame(
+            {
+                "patient_id": [names[at] for at in patient],
+                "variable": variable,
+                "years": years,
+                "value": sign * level[patient] + 2 * draw.normal(size=900),
+            }
+        )
+        for variable, sign in (("madrs", 1.0), ("gaf", -1.0))
+    )
+    attendance = pl.DataFrame({"patient_id": names, "last_visit": 2.0, "observable": 5.0})
+    made = CourseSource(
+        RepeatedMeasures(values, attendance),
+        pl.Series(names),
+        draw.integers(0, 3, 300),
+        CoursePlan(VARIABLES),
+        1,
+    )
+    drawn = made._draws.draw(null, draw)
+    for variable in (0, 1):
+        own = made.visits.variable == variable
+        assert drawn.value[own].std() == pytest.approx(made.visits.value[own].std(), rel=0.1)
+        at_edge = np.isin(drawn.value[own], [drawn.value[own].min(), drawn.value[own].max()])
+        assert at_edge.mean() < 0.02
+
+
 def test_draws_of_growth_keep_visits_and_stay() -> None:
     _, made = source(method="growth_mixture")
     drawn = made.draw("copula", np.random.default_rng(3))

@@ -151,7 +151,7 @@ def test_planted_classes_are_found_stored_and_assigned() -> None:
     model = StrataModel.fit(X, recipe, 2, 1)
     changing = stay.attended >= 2
     assert adjusted_rand_score(group[changing], model.assign(X)[changing]) > 0.85
-    assert model.points(X).shape == (600, 2)
+    assert model.points(X).shape == (600, 1)  # levels do not differ
     again = StrataModel.from_parts(model.to_parts())
     few = X.sample(50, seed=1)
     assert np.array_equal(again.predict_probability(few), model.predict_probability(few))

@@ -111,6 +111,34 @@ def test_the_spread_of_columns_does_not_tell_the_number_of_visits() -> None:
     assert shrunken[visits == 5].std() / shrunken[visits == 2].std() > 1.4  # what would pile up in the middle
 
 
+def test_a_change_that_follows_from_the_level_says_nothing_of_its_own() -> None:
+    draw = np.random.default_rng(0)
+    patient, years = np.repeat(np.arange(300), 4), np.tile(np.arange(4.0), 300)
+    level = 5 * draw.normal(size=300)
+    for slope in (0.0, 0.2):  # patients do not differ in change, or only by what their level says
+        value = 20 + level[patient] * (1 + slope * years) + 2 * draw.normal(size=1200)
+        sums = sums_of(patient, years, value)
+        columns = CourseColumns.fit(sums, ["madrs"])
+        made = columns.transform(sums)
+        assert columns.own == ((0,),)
+        assert made["course_madrs_change"].n_unique() == 1
+        assert columns.reliability(sums)[:, 1].max() == 0
+        assert np.corrcoef(made["course_madrs_level"], level)[0, 1] > 0.9
+        # The course keeps the change that the level says.
+        assert columns.loadings()[0][1, 0] == pytest.approx(5 * slope, abs=0.2)
+    value = 20 + level[patient] / 3 * years + 2 * draw.normal(size=1200)
+    assert CourseColumns.fit(sums_of(patient, years, value), ["madrs"]).own[0][0] == 1
+
+
+def test_columns_have_one_covariance_whatever_the_visits() -> None:
+    patient, years, value, _ = straight(4000)
+    sums = sums_of(patient, years, value)
+    columns = CourseColumns.fit(sums, ["madrs"])
+    scores, visits = columns.scores(sums)[0], sums.counts[:, 0]
+    for count in (3, 4, 5):
+        assert np.cov(scores[visits == count].T) == pytest.approx(np.eye(2), abs=0.15)
+
+
 def test_mean_courses_of_groups_leave_nobody_out() -> None:
     patient, years, value, true = straight(3000)
     # Who is getting worse at the first visits is not seen again.
