@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.stratification.course import CoursePlan, CourseSource, course_recipe
+from experiments.stratification.course import CoursePlan, CourseSource, course_columns, course_recipe
 from features.repeated_measures import repeated_measures
 from features.schema import TABLES
 from models.errors import BadTarget
@@ -58,7 +58,7 @@ def course_patients(
             weights=asked.weights,
             adjustment=None
             if asked.adjustment is None
-            else plan_for(study.adjustments[asked.adjustment].plan(), ()),
+            else plan_for(study.adjustments[asked.adjustment].plan(), course_columns(plan)),
         )
         context = () if recipe.plan is None else (*recipe.plan.context, *recipe.plan.needed)
         everybody = Patients(first, pl.DataFrame(), recipe)

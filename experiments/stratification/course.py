@@ -137,8 +137,8 @@ class CourseSource:
 
     @property
     def described(self) -> tuple[str, ...]:
-        """The columns of X that say something of a patient: level and change, without sums."""
-        return self._columns.columns
+        """The columns of X that say something of a patient: level and change, without sums and without what is the same for all."""
+        return tuple(name for name in self._columns.columns if self._X[name].drop_nulls().n_unique() > 1)
 
     @property
     def stay(self) -> pl.DataFrame:
@@ -182,6 +182,11 @@ def course_frame(
         pl.Series(name, values) for name, values in sums.to_columns(plan.variables).items()
     )
     return made.hstack(stay.select(pl.col(ATTENDED, LEFT).cast(pl.Float64))) if plan.dropout else made
+
+
+def course_columns(plan: CoursePlan) -> tuple[str, ...]:
+    """Return the names of the columns of level, change, ... of all variables."""
+    return tuple(name for variable in plan.variables for name in part_columns(variable, plan.degree))
 
 
 def course_recipe(

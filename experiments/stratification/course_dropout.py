@@ -3,24 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-import dataframely as dy
 import numpy as np
 import polars as pl
 
 from experiments.stratification.course import CourseSource, course_frame, course_recipe
+from experiments.stratification.schemas import DropoutComparison
 from models.strata_model import StrataModel
 from models.trajectories.growth_clusterer import GrowthMixtureClusterer
-
-
-class DropoutComparison(dy.Schema):
-    """Mean courses of the classes and of all patients, with drop-out in the model and without."""
-
-    modelled = dy.Bool(primary_key=True)  # drop-out
-    stratum = dy.Int32(primary_key=True, min=0)  # 0: all patients
-    variable = dy.String(primary_key=True)
-    years = dy.Float64(primary_key=True, min=0)
-    share = dy.Float64(nullable=False, min=0, max=1)  # of the patients, as the model estimates it
-    mean = dy.Float64(nullable=False)
 
 
 def dropout_comparison(source: CourseSource, k: int, seed: int) -> pl.DataFrame:

@@ -116,6 +116,7 @@ def explain_strata(
     found: Found,
     *,
     panel: PanelSettings,
+    columns: Sequence[str] | None = None,
     smallest_cell: int,
     public: bool,
     seed: int,
@@ -129,13 +130,14 @@ def explain_strata(
         X: one row per patient, with the columns of the recipe's `needed`, as a clinician sees them, in the same order.
         found: the search.
         panel: what is declared of the smallest panel.
+        columns: of X that made the strata and say what patients are like; None: all of the recipe.
         smallest_cell: smaller counts are suppressed; 0 for public data.
         public: whether figures may show single patients.
         seed: study's seed.
         compute: where the work runs.
         beside: further columns of X, which did not make the strata and are profiled only.
     """
-    made = list(found.model.recipe.columns)
+    made = list(found.model.recipe.columns if columns is None else columns)
     sets = found.model.recipe.options.modalities
     memberships = membership_matrix(rows, found.memberships)
     strata = np.asarray(memberships.argmax(axis=1), dtype=np.int64)

@@ -112,3 +112,14 @@ class Profile(dy.Schema):
     effect_lower = dy.Float64(nullable=True)  # 95 % bootstrap interval, given the strata
     effect_upper = dy.Float64(nullable=True)
     made = dy.Bool(nullable=False)  # the column made the strata: a p-value of it would mean nothing
+
+
+class DropoutComparison(dy.Schema):
+    """Of classes of growth: mean courses of the classes and of all patients, with drop-out in the model and without."""
+
+    modelled = dy.Bool(primary_key=True)  # drop-out
+    stratum = dy.Int32(primary_key=True, min=0)  # 0: all patients
+    variable = dy.String(primary_key=True)
+    years = dy.Float64(primary_key=True, min=0)
+    share = dy.Float64(nullable=False, min=0, max=1)  # of the patients, as the model estimates it
+    mean = dy.Float64(nullable=False)

@@ -1,6 +1,6 @@
 """A whole stratification: the search, what its strata are like, and where they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def stratify(
     panel: PanelSettings,
     *,
     described: Mapping[str, Any],
+    columns: Sequence[str] | None = None,
     smallest_cell: int,
     public: bool,
     seed: int,
@@ -51,6 +52,7 @@ def stratify(
         settings: thresholds of the chain.
         panel: of the smallest panel that assigns patients.
         described: further entries of the summary: name, title, what was counted out.
+        columns: of X that say what patients are like; None: those of the recipe.
         smallest_cell: smaller counts are suppressed; 0 for public data.
         public: whether figures may show single patients.
         seed: study's seed.
@@ -58,11 +60,14 @@ def stratify(
         journal: folder of finished draws and resamples.
     """
     found = search(rows, source, recipe, settings, seed=seed, compute=compute, journal=journal)
+    if columns is not None:
+        found = replace(found, loadings=found.loadings.filter(pl.col("column").is_in(list(columns))))
     explained = explain_strata(
         rows,
         source.X,
         found,
         panel=panel,
+        columns=columns,
         smallest_cell=smallest_cell,
         public=public,
         seed=seed,
@@ -72,7 +77,7 @@ def stratify(
         **described,
         **found.verdict.to_json(),
         "patients": source.X.height,
-        "columns": list(recipe.columns),
+        "columns": list(recipe.columns if columns is None else columns),
         "columns_used": list(found.model.representation.columns),
         "dimensions": found.dimensions["dimension"].n_unique(),
         "clusterer": recipe.clusterer,

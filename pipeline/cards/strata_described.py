@@ -54,7 +54,6 @@ def profile_section(folder: Path, summary: Mapping[str, Any]) -> Section | None:
             {
                 "heat_map": "Effect sizes of each column in each stratum",
                 "map": "The strata in the two directions of largest spread",
-                "courses": "Mean course of each stratum",
             },
         ),
     )

@@ -11,6 +11,7 @@ from experiments.stratification import schemas
 from pipeline.cards.flow import Table
 from pipeline.cards.section import Section
 from pipeline.cards.strata_chain import chain_section, number_section, replication_section, stability_section
+from pipeline.cards.strata_course import AT_ONE_TIME, OVER_TIME, course_section
 from pipeline.cards.strata_described import (
     assignment_section,
     compared_section,
@@ -25,8 +26,8 @@ from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
 LIMITS = (
-    "Strata describe the patients of this study at one time. That a claim passed its tests does not make them kinds of "
-    "illness, and nothing here says that a treatment works better in one of them.",
+    "That a claim passed its tests does not make strata kinds of illness, and nothing here says that a treatment works better "
+    "in one of them.",
     "Strata that were not claimed are shown because the chain looked at them; nothing should be built on them.",
     "The variables that made the strata differ between them by construction: their differences have sizes and intervals, "
     "never p-values.",
@@ -66,6 +67,7 @@ def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
         number_section(found),
         stability_section(found),
         replication_section(found),
+        course_section(found, summary),
         profile_section(found, summary),
         explained_section(found, summary),
         places_section(found),
@@ -76,7 +78,9 @@ def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
         dimensions_section(found, related),
         assignment_section(summary),
         Section("population", "Population", _population(study, name, summary)),
-        Section("limits", "Limits", (*LIMITS, *study.limits)),
+        Section(
+            "limits", "Limits", (AT_ONE_TIME if asked.course is None else OVER_TIME, *LIMITS, *study.limits)
+        ),
     ]
     return StrataCard(
         study=study.study,

@@ -1,5 +1,6 @@
 """Strata of change: who takes part, one group at the same visits, and courses by stratum."""
 
+import json
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ from experiments.figures import svg_text
 from experiments.stratification.course import CoursePlan, CourseSource, course_frame, course_recipe
 from experiments.stratification.course_draws import transport
 from experiments.stratification.course_dropout import dropout_comparison
+from experiments.stratification.course_state import FrozenCourse
 from experiments.stratification.course_tables import course_figure, course_tables, without_small_steps
 from experiments.stratification.separation import depth
 from features.repeated_measures import RepeatedMeasures
@@ -181,6 +183,43 @@ def test_a_frozen_course_makes_the_same_columns_of_other_patients() -> None:
     sums = made.visits.sums(1)
     again = course_frame(sums, made.columns, made.plan, made.stay)
     assert again.equals(made.X)
+
+
+def test_the_stored_course_places_other_patients() -> None:
+    _, made = source(method="growth_mixture")
+    model = StrataModel.fit(made.X, course_recipe(made.plan), 2, 1)
+    frozen = FrozenCourse(made.plan, (), made.columns)
+    again = FrozenCourse.from_bytes(frozen.to_bytes())
+    assert again.to_bytes() == frozen.to_bytes()
+    few = np.arange(60)
+    X = again.frame(made.visits.sums(1).taken(few), made.stay.head(60))
+    loaded = StrataModel.from_parts(model.to_parts())
+    assert (loaded.assign(X) == model.assign(made.X)[few]).all()
+    state = json.loads(frozen.to_bytes())
+    damages: list[dict[str, object]] = [
+        {"version": 2},
+        {"plan": {}},
+        {"columns": {**state["columns"], "own": [[0, 0], [0, 1]]}},
+    ]
+    for damage in damages:
+        with pytest.raises(BadTarget, match="stored course is damaged"):
+            FrozenCourse.from_bytes(json.dumps(state | damage).encode())
+
+
+def test_a_course_is_harmonised_by_centre() -> None:
+    _, measures, patients, centres = cohort(400, 0.0)
+    context = pl.DataFrame({"context_centre": [f"c{code}" for code in centres]})
+    plan = AdjustmentPlan(harmonise=("centring",))
+    made = CourseSource(measures, patients, centres, CoursePlan(VARIABLES), 1, context=context)
+    recipe = course_recipe(made.plan, adjustment=plan)
+    adjusted = StrataModel.fit(made.X, recipe, 2, 1).adjusted(made.X)["course_madrs_level"].to_numpy()
+    raw = made.X["course_madrs_level"].to_numpy()
+    apart = [
+        values[made.centres == 4].mean() - values[made.centres != 4].mean() for values in (raw, adjusted)
+    ]
+    assert apart[0] > 3
+    assert abs(apart[1]) < 0.5
+    assert made.draw("copula", np.random.default_rng(1)).columns == made.X.columns
 
 
 def test_a_growth_mixture_takes_no_adjustment() -> None:
