@@ -101,5 +101,6 @@ def counted_out(source: CourseSource, plan: CoursePlan) -> list[str]:
     if out == 0:
         return []
     told = "Fewer than 11" if out < FEWEST_TOLD else f"{100 * out / len(source.kept):.0f} % of the"
-    of = "every variable" if plan.method == "random_effects" else "any variable"
-    return [f"{told} patients have fewer than {plan.needed} values of {of} and take no part."]
+    values = f"{plan.needed} value{'s' if plan.needed > 1 else ''}"
+    lacked = f"{values} of every variable" if plan.method == "random_effects" else f"{values} of any variable"
+    return [f"{told} patients do not have {lacked} and take no part."]

@@ -202,7 +202,8 @@ def course_figure(
 
 
 def _draw_course(panel: Any, own: pl.DataFrame, place: int, strata: int) -> None:
-    colour, name = SEQUENCE[place % len(SEQUENCE)], f"stratum {place + 1}"
+    colour = SEQUENCE[place % len(SEQUENCE)]
+    name = f"stratum {place + 1}" if strata > 1 else "all patients"
     line = own.filter(pl.col("expected").is_not_null())
     panel.plot(line["years"], line["expected"], color=colour, label=name)
     known = own.filter(pl.col("lower").is_not_null())
