@@ -75,7 +75,12 @@ def tags(html: str) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def test_hostile_labels_stay_text() -> None:
-    for html in (render_html(card(HOSTILE)), render_index(HOSTILE, "demo", [index_row(HOSTILE)], HOSTILE)):
+    for html in (
+        render_html(card(HOSTILE)),
+        render_index(
+            HOSTILE, "demo", [index_row(HOSTILE)], [{"name": "blood", "title": HOSTILE, "claim": HOSTILE}]
+        ),
+    ):
         found = tags(html)
         assert "script" not in [tag for tag, _ in found]
         assert not [
