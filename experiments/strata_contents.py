@@ -113,7 +113,7 @@ def figures_of_tests(tests: pl.DataFrame, summary: Mapping[str, Any]) -> dict[st
     """Return every test's figures by legal metric names; bounds of intervals end in .lower and .upper."""
     found: dict[str, float] = {"k": float(summary["k"]), "claimed": float(bool(summary["claimed"]))}
     for row in tests.iter_rows(named=True):
-        key = _legal(f"{row['test']}.{row['figure']}")
+        key = legal_name(f"{row['test']}.{row['figure']}")
         for suffix, column in (("", "estimate"), (".lower", "lower"), (".upper", "upper")):
             if row[column] is not None:
                 found[f"{key}{suffix}"] = float(row[column])
@@ -146,7 +146,8 @@ def _figures(folders: Mapping[str, Path]) -> dict[str, bytes]:
     return {f"figures/{path.name}": path.read_bytes() for path in paths}
 
 
-def _legal(text: str) -> str:
+def legal_name(text: str) -> str:
+    """Return a name that MLflow takes for a metric."""
     return "".join(letter if letter.isalnum() or letter in "._- /" else "_" for letter in text)
 
 

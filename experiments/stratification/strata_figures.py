@@ -135,7 +135,7 @@ def importance_figure(importance: pl.DataFrame) -> Any:
     handles = [
         _patch(RAISES, "higher value: rather this stratum"),
         _patch(LOWERS, "lower value: rather this stratum"),
-        _patch(NO_DIRECTION, "no clear direction, or a category"),
+        _patch(NO_DIRECTION, "no direction, or a category"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     head(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from experiments.stratification import schemas
@@ -97,27 +98,25 @@ def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
 
 
 def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
-    """Return the figures that decided: of each test the one that came closest to its threshold first."""
-    figures = {(row["test"], row["figure"]): row for row in tests.iter_rows(named=True)}
+    """Return the figures that decided: of each test the one that is worst for a claim."""
     shown = (
-        ("one_group", "p_copula", "One group as a copula"),
-        ("one_group", "p_continuum", "One group as a continuum"),
-        ("stability", "jaccard", "Least stable stratum"),
-        ("replication", "agreement", "Agreement between countries"),
+        ("one_group", "p_copula", "One group as a copula", "max"),
+        ("one_group", "p_continuum", "One group as a continuum", "max"),
+        ("stability", "jaccard_", "Least stable stratum (Jaccard)", "min"),
+        ("replication", "adjusted_rand_index", "Agreement between countries, the lesser direction", "min"),
     )
     status = {item["test"]: str(item["status"]).replace("_", " ") for item in outcome["tests"]}
     rows: Table = []
-    for test, figure, what in shown:
-        row = figures.get((test, figure))
-        if row is not None and row["estimate"] is not None:
-            value = number(row["estimate"], digits=3 if test == "one_group" else 2)
-            rows.append(
-                {
-                    "what": what,
-                    "figure": f"p = {value}" if test == "one_group" else value,
-                    "beside": f"test {test}: {status.get(test, 'not run')}",
-                }
-            )
+    for test, figure, what, worst in shown:
+        own = tests.filter((pl.col("test") == test) & pl.col("figure").str.starts_with(figure))["estimate"]
+        if own.drop_nulls().is_empty():
+            continue
+        value = float(
+            np.max(own.drop_nulls().to_numpy()) if worst == "max" else np.min(own.drop_nulls().to_numpy())
+        )
+        told = f"p = {number(value)}" if test == "one_group" else number(value, digits=2)
+        beside = f"test {test}: {status.get(test, 'not run')}"
+        rows.append({"what": what, "figure": told, "beside": beside})
     return rows
 
 
