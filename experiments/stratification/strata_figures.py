@@ -133,8 +133,8 @@ def importance_figure(importance: pl.DataFrame) -> Any:
     for panel in panels[len(strata) :]:
         panel.set_axis_off()
     handles = [
-        _patch(RAISES, "higher value: rather this stratum"),
-        _patch(LOWERS, "lower value: rather this stratum"),
+        _patch(RAISES, "higher value: rather this one"),
+        _patch(LOWERS, "lower value: rather this one"),
         _patch(NO_DIRECTION, "no direction, or a category"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
