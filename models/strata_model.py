@@ -205,7 +205,15 @@ class StrataModel:
                 Representation.from_state(state["representation"]),
                 CLUSTERERS[recipe.clusterer].load(own),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RecursionError,
+            OverflowError,
+            IndexError,
+        ) as problem:
             raise BadTarget("The stored strata are damaged; stratify again.") from problem
         return made
 

@@ -100,7 +100,8 @@ class Representation:
                 np.asarray(state["weights"], dtype=np.float64),
                 np.asarray(state["axes"], dtype=np.float64),
             )
-            whole = made.weights.shape == (len(made.columns),) and made.axes.shape[0] == len(made.columns)
+            whole = made.weights.shape == (len(made.columns),) and made.axes.ndim == 2
+            whole = whole and made.axes.shape[0] == len(made.columns)
             whole = whole and bool(np.isfinite(made.weights).all() and np.isfinite(made.axes).all())
         except (KeyError, TypeError, ValueError, IndexError) as problem:
             raise BadTarget("The stored representation is damaged; fit it again.") from problem
