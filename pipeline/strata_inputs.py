@@ -60,6 +60,25 @@ class Patients:
         return np.where(known.to_numpy(), codes, 0).astype(np.int64)
 
 
+def stratification_of(study: Study, name: str) -> Stratification:
+    """Return a stratification's settings; an unknown name is answered with the known ones."""
+    if name not in study.stratifications:
+        raise BadSettings(
+            f"The stratification {name!r} is not known; known: {', '.join(sorted(study.stratifications)) or 'none'}. Name one "
+            "of them."
+        )
+    return study.stratifications[name]
+
+
+def require_beside(asked: Stratification, files: Assembled, name: str) -> None:
+    """Refuse columns to relate strata to that the study does not have, before anything is searched."""
+    known = sorted(set(files.frame.columns) - {"prediction_id"})
+    if asked.value.held_out:
+        matching(asked.value.held_out, known, f"stratifications.{name}.value.held_out")
+    if asked.value.covariates:
+        matching(asked.value.covariates, known, f"stratifications.{name}.value.covariates")
+
+
 def read_assembled(folder: Path) -> Assembled:
     """Read the assembled files of a study."""
     matrix, context = read_frame(folder / "matrix.parquet"), read_frame(folder / "context.parquet")

@@ -129,6 +129,9 @@ def certainty_table(strata: pl.DataFrame, k: int, smallest_cell: int) -> pl.Data
     frame = pl.concat([whole, told], how="diagonal_relaxed").with_columns(
         share=pl.col("n") / max(strata.height, 1)
     )
+    sure = (pl.col("n") * pl.col("certain")).round()
+    few = sure.is_between(1, smallest_cell - 1) | (pl.col("n") - sure).is_between(1, smallest_cell - 1)
+    frame = frame.with_columns(certain=pl.when(~few).then(pl.col("certain")))  # a share times n is a count
     return Certainty.validate(frame.select(Certainty.column_names()), cast=True)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from experiments.disclosure import suppress_counts
+from experiments.disclosure import hidden_in_linked_tables
 from experiments.stratification.outcome_schemas import Compared
 from experiments.stratification.responses import table
 from models.columns import is_category
@@ -38,24 +38,27 @@ def compared_table(columns: pl.DataFrame, assigned: Integers, *, smallest_cell: 
             share=pl.when(pl.col("total") > 0).then(pl.col("n") / pl.col("total")),
         )
         found += shares.drop("total").sort("level", "stratum").to_dicts()
-    shown = suppress_counts(
-        table(Compared, found),
-        counts=["n"],
-        smallest_cell=smallest_cell,
-        within=["column", "stratum"],
-        blank=["share"],
-    )
-    # A level's row is a table too: its total may stand elsewhere.
-    shown = suppress_counts(
-        shown, counts=["n"], smallest_cell=smallest_cell, within=["column", "level"], blank=["share"]
-    )
+    shown = table(Compared, found)
+    hidden = [_hidden(own, smallest_cell) for _, own in shown.group_by("column", maintain_order=True)]
+    if hidden:
+        mask = pl.Series(np.concatenate(hidden))
+        shown = shown.with_columns(pl.when(~mask).then(pl.col(name)).alias(name) for name in ("n", "share"))
     return Compared.validate(shown, cast=True)
 
 
-def agreement(columns: pl.DataFrame, assigned: Integers) -> list[dict[str, Any]]:
+def _hidden(own: pl.DataFrame, smallest_cell: int) -> NDArray[np.bool_]:
+    """Return which cells of one column's table are hidden: neither a level nor a stratum gives one away by its total."""
+    grid = own["n"].to_numpy().reshape(own["level"].n_unique(), -1)
+    whole = np.vstack([grid.sum(axis=0), grid])[:, :, None].astype(np.int64)
+    present = np.ones(whole.shape[:2], dtype=np.bool_)
+    return hidden_in_linked_tables(whole, present, smallest_cell)[1:].ravel()
+
+
+def agreement(columns: pl.DataFrame, assigned: Integers, *, smallest_cell: int) -> list[dict[str, Any]]:
     """Return the mutual information of strata and each column, adjusted for chance (Vinh 2010, JMLR 11), with its note.
 
-    0 is what independent labels give, 1 complete agreement; over the patients with a value.
+    0 is what independent labels give, 1 complete agreement; over the patients with a value. Where small cells are suppressed
+    it has two digits: more of them would tell a hidden cell of a small table.
     """
     from sklearn.metrics import adjusted_mutual_info_score
 
@@ -68,7 +71,7 @@ def agreement(columns: pl.DataFrame, assigned: Integers) -> list[dict[str, Any]]
             if known.any()
             else None
         )
-        figure = None if shared is None else round(float(shared), 6)
+        figure = None if shared is None else round(float(shared), 2 if smallest_cell else 6)
         found.append({"column": column.name, "adjusted_mutual_information": figure, "note": NOTE})
     return found
 

@@ -217,7 +217,7 @@ def _told(
         return {}, ("Some stratum is the most probable one of nobody: nothing can be trained to tell it.",)
     fold = folds_of(strata, centres, settings.folds, seed_for(seed, "stratify", "explanation", "folds"))
     if fold is None:
-        return {}, ("A stratum has fewer than 4 patients: no classifier of the strata can be tested.",)
+        return {}, ("A stratum has too few patients: no classifier of the strata can be tested.",)
     folds = explain_strata_folds(X, strata, fold, seed=seed, compute=compute)
     accuracy = accuracy_of(folds)
     panel = find_panel(

@@ -178,15 +178,24 @@ def multiplicities(centres: Integers, resamples: int, generator: np.random.Gener
     return counts
 
 
+MONTH = 30.0  # days
+
+
 def followed_to(response: Response, classified: Classified) -> float:
-    """Return the day to which times are restricted: the largest horizon, or before it the last of a stratum's follow-up."""
+    """Return the day to which times are restricted: the largest horizon, or before it the last of a stratum's follow-up.
+
+    The latter is rounded down to whole months of 30 days, so that it is no patient's day.
+    """
     if response.kind != "time":
         return 0.0
     last = [
         float(response.value[classified.assigned == stratum].max(initial=0.0))
         for stratum in range(classified.k)
     ]
-    return min(response.horizons[-1], *(day for day in last if day > 0))
+    shortest = min((day for day in last if day > 0), default=response.horizons[-1])
+    if shortest >= response.horizons[-1]:
+        return response.horizons[-1]
+    return max(float(np.floor(shortest / MONTH)) * MONTH, 1.0)
 
 
 def _measures(response: Response, limit: float) -> tuple[tuple[str, float], ...]:

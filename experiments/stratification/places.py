@@ -80,6 +80,9 @@ def locate(
         figures.append(_figures(place, own, codes, groups=None, random=random, permutations=permutations))
         hidden = 0 < int((~known).sum()) < smallest_cell
         figures[-1] |= {"levels": len(levels), "patients": None if hidden else int(known.sum())}
+        if smallest_cell:  # with known margins, more digits tell the hidden cell of a small table
+            for name in ("mutual_information", "adjusted"):
+                figures[-1][name] = round(float(str(figures[-1][name])), 2)
         own_shares = _shares(place, levels, _crossed(own, codes, k, len(levels)), smallest_cell)
         if float(str(figures[-1]["p"])) <= CALLED and (own_shares["verdict"] == "is").any():
             figures[-1]["follows"] = "strongly"

@@ -148,7 +148,7 @@ def relate(
         smallest_cell=smallest_cell,
     )
     tables["compared"] = compared_table(compare, assigned, smallest_cell=smallest_cell)
-    told = {"medication": WARNING, "compared": agreement(compare, assigned)}
+    told = {"medication": WARNING, "compared": agreement(compare, assigned, smallest_cell=smallest_cell)}
     if cohort.classified.k == 1:
         return _continuum(cohort, responses, settings, tables=tables, told=told, smallest_cell=smallest_cell)
     return _strata(
@@ -234,7 +234,13 @@ def _outcome_rows(
         row.update(n=int(counts[0]), events=int(counts[1]))
         if not correctable:
             row["note"] = TOLD_APART
-        others = row["measure"] == "competing" and few[horizon][row["stratum"] - 1]
+        # Free and lost time leave the area of the competing events between them and the limit.
+        untold = few[last] if row["measure"] == "time_lost" else few.get(horizon)
+        others = (
+            row["measure"] in ("competing", "time_lost")
+            and untold is not None
+            and bool(untold[row["stratum"] - 1])
+        )
         if others or hidden[horizon][row["stratum"] - 1]:
             row.update(dict.fromkeys(("estimate", "lower", "upper", "n", "events")), note=SUPPRESSED)
     for row in contrasts:

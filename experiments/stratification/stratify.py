@@ -15,6 +15,7 @@ from experiments.stratification.panel import PanelSettings
 from experiments.stratification.replication import suppressed_replication
 from experiments.stratification.source import Source
 from experiments.stratification.stability import suppressed_stability
+from models.preprocessing import SMALLEST_GROUP
 from models.registry import CLUSTERERS
 from models.strata_model import Recipe
 
@@ -59,6 +60,9 @@ def stratify(
         compute: where the work runs.
         journal: folder of finished draws and resamples.
     """
+    # No stratum of fewer patients could be told of or frozen.
+    least = max(settings.smallest_share, SMALLEST_GROUP / max(source.X.height, 1))
+    settings = replace(settings, smallest_share=min(least, 0.5))
     found = search(rows, source, recipe, settings, seed=seed, compute=compute, journal=journal)
     if columns is not None:
         found = replace(found, loadings=found.loadings.filter(pl.col("column").is_in(list(columns))))
@@ -88,7 +92,14 @@ def stratify(
     }
     published = replace(
         found,
+        selection=_told_shares(found.selection, source.X.height, smallest_cell),
         stability=suppressed_stability(found.stability, smallest_cell),
         replication=suppressed_replication(found.replication, smallest_cell),
     )
     return Stratified(published, explained, summary)
+
+
+def _told_shares(selection: pl.DataFrame, patients: int, smallest_cell: int) -> pl.DataFrame:
+    """Return schemas.Selection without shares of small strata: times the patients they are counts."""
+    few = (pl.col("smallest") * patients).round().is_between(1, smallest_cell - 1)
+    return selection.with_columns(smallest=pl.when(~few.fill_null(value=False)).then(pl.col("smallest")))

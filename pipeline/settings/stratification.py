@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from models.clustering.contract import ClusterOptions
 from models.errors import BadTarget
 from models.registry import CLUSTERERS
 from pipeline.settings.base import Name, Settings, Text
@@ -126,6 +127,26 @@ def stratification_problems(study: "Study") -> list[str]:
     ]
 
 
+# Clusterers of points take these parameters; the others refuse unknown ones themselves.
+POINTS_PARAMETERS = {"gaussian_mixture": ("reduce",), "k_means": ("n_init", "reduce")}
+
+
+def _parameter_problems(one: Stratification) -> list[str]:
+    if one.clusterer not in CLUSTERERS or one.course is not None:
+        return []
+    known = POINTS_PARAMETERS.get(one.clusterer)
+    if known is not None:
+        return [
+            f"parameters: {name!r} is no parameter of {one.clusterer}; known: {', '.join(known)}"
+            for name in sorted(set(one.parameters) - set(known))
+        ]
+    try:
+        CLUSTERERS[one.clusterer].build(2, 0, ClusterOptions(parameters=one.parameters))
+    except BadTarget as problem:
+        return [f"parameters: {str(problem).rstrip('.')}"]
+    return []
+
+
 def _problems(study: "Study", one: Stratification) -> list[str]:
     known: dict[str, tuple[tuple[str, ...], Any]] = {
         "index": ((one.index,), study.prediction_times),
@@ -147,6 +168,7 @@ def _problems(study: "Study", one: Stratification) -> list[str]:
         for name in one.value.outcomes or ()
         if name in study.outcomes and study.outcomes[name].index != one.index
     ]
+    problems += _parameter_problems(one)
     if one.adjustment in study.adjustments:
         try:
             plan = study.adjustments[one.adjustment].plan()

@@ -21,7 +21,7 @@ from pipeline.files import read_frame, read_json, read_table, replaced_folder, w
 from pipeline.settings.load import load_parameters
 from pipeline.settings.stratification import Stratification
 from pipeline.settings.study import Study
-from pipeline.strata_inputs import Assembled, matching, read_assembled, rows_of
+from pipeline.strata_inputs import Assembled, matching, read_assembled, rows_of, stratification_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def run(
 ) -> None:
     """Relate the strata of one stratification and write the claim of its whole chain."""
     study = load_parameters()
-    asked, folder = study.stratifications[name], strata / name
+    asked, folder = stratification_of(study, name), strata / name
     summary = read_json(folder / "summary.json")
     files = read_assembled(assembled)
     found = read_table(folder / "strata.parquet", schemas.Strata)

@@ -20,13 +20,20 @@ from experiments.stratification.features_source import FeatureSource
 from experiments.stratification.panel import PanelSettings
 from experiments.stratification.source import Source
 from experiments.stratification.stratify import Stratified, stratify
-from pipeline.errors import BadSettings
 from pipeline.files import replaced_folder, write_bytes, write_frame, write_json, write_table
 from pipeline.settings.compute import compute_of
 from pipeline.settings.load import load_parameters
 from pipeline.settings.study import Study
 from pipeline.strata_course import course_patients
-from pipeline.strata_inputs import Patients, feature_patients, read_assembled, search_settings
+from pipeline.strata_inputs import (
+    Assembled,
+    Patients,
+    feature_patients,
+    read_assembled,
+    require_beside,
+    search_settings,
+    stratification_of,
+)
 
 COURSE_TABLES = {"courses": Courses, "staying": Staying, "dropout_comparison": schemas.DropoutComparison}
 TABLES = {
@@ -52,13 +59,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(name: str, assembled: Path, tables: Path, journals: Path, out: Path) -> None:
     """Run one stratification of the active study."""
     study = load_parameters()
-    if name not in study.stratifications:
-        raise BadSettings(
-            f"The stratification {name!r} is not known; known: {', '.join(sorted(study.stratifications)) or 'none'}. Name one "
-            "of them."
-        )
-    asked = study.stratifications[name]
-    patients, source, described = _patients(study, name, assembled, tables)
+    asked = stratification_of(study, name)
+    files = read_assembled(assembled)
+    require_beside(asked, files, name)
+    patients, source, described = _patients(study, name, files, tables)
     found = stratify(
         patients.rows,
         source,
@@ -112,11 +116,11 @@ def _course(source: Source, found: Stratified, study: Study, name: str) -> _Cour
 
 
 def _patients(
-    study: Study, name: str, assembled: Path, tables: Path
+    study: Study, name: str, files: Assembled, tables: Path
 ) -> tuple[Patients, Source, dict[str, Any]]:
     if study.stratifications[name].course is not None:
-        return course_patients(study, name, read_assembled(assembled), tables)
-    patients = feature_patients(study, name, read_assembled(assembled))
+        return course_patients(study, name, files, tables)
+    patients = feature_patients(study, name, files)
     source = FeatureSource(patients.X, patients.centres, patients.recipe, study.seed)
     return patients, source, {"kind": "features"}
 
