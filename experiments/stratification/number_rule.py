@@ -74,7 +74,7 @@ def number_test(table: pl.DataFrame, k: int, rule: Rule, draws: int) -> TestResu
             rule.prediction_strength,
             _met(strength, rule.prediction_strength),
         ),
-        Figure("consensus_p", p, rule.level, p is not None and p <= rule.level, n=draws),
+        Figure("consensus_p", p, rule.level, None if p is None else p <= rule.level, n=draws),
         Figure("smallest_share", smallest, rule.smallest_share, _met(smallest, rule.smallest_share)),
         Figure("consensus_index", row["consensus_index"], n=draws),
         Figure("number_by_gap", None if gap is None else float(gap)),
@@ -88,8 +88,9 @@ def number_test(table: pl.DataFrame, k: int, rule: Rule, draws: int) -> TestResu
     return TestResult("number", "passed" if k > 1 else "failed", reason, figures)
 
 
-def _met(found: float | None, least: float) -> bool:
-    return found is not None and found >= least
+def _met(found: float | None, least: float) -> bool | None:
+    """Return whether a figure meets its threshold; None where it could not be computed or was not asked for."""
+    return None if found is None else found >= least
 
 
 def _why_found(row: dict[str, Any]) -> str:

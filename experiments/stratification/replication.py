@@ -81,7 +81,8 @@ def replication_test(
     In the first country the recipe is fitted and the number of strata chosen, by prediction strength. In the second, patients
     are divided twice: by the same recipe with that number, fitted anew, and by the first country's frozen model. Both
     divisions must agree, and the strata's profiles too (the two ways of Ullmann, Hennig and Boulesteix 2022, doi
-    10.1002/widm.1444). With more than two countries each stands against all others. The in-group proportion (Kapp and
+    10.1002/widm.1444). With more than two countries each stands against all others. The number is chosen there
+    without draws of one group, which only the whole cohort is held against. The in-group proportion (Kapp and
     Tibshirani 2007, doi 10.1093/biostatistics/kxj029) and kappa stand beside and decide nothing.
 
     Args:

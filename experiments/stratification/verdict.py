@@ -18,7 +18,7 @@ class Figure:
         name: such as p_copula.
         estimate: the figure; None where it could not be computed.
         threshold: what it is held against, from the study file; None: reported beside, decides nothing.
-        passed: whether it meets its threshold; None where it decides nothing.
+        passed: whether it meets its threshold; None where it decides nothing, or where there is no estimate.
         lower: bound of its 95 % interval; None without.
         upper: the other bound.
         n: how many draws, resamples or patients it stands on.
@@ -57,9 +57,10 @@ class Verdict:
     """What the whole chain says.
 
     Attributes:
-        claim: "no clusters: a continuum", or k strata and the first required test that they did not pass.
+        claim: "no clusters: a continuum"; or k strata, with the first required test that they failed, or with the required tests that
+            the data did not allow.
         k: number of strata that were looked at; 1 where there are none.
-        claimed: every required test was passed.
+        claimed: there are strata, and no required test failed; those that the data did not allow are named in the claim.
         tests: in the order of CHAIN.
     """
 
@@ -80,7 +81,7 @@ class Verdict:
 
 _FAILED = {
     "stability": "not stable",
-    "replication": "not replicated between countries",
+    "replication": "not replicated elsewhere",
     "value": "no value beyond continuous scores of the same variables",
 }
 
@@ -93,7 +94,7 @@ def results_of(summary: Mapping[str, Any]) -> tuple[TestResult, ...]:
 def verdict(k: int, tests: Sequence[TestResult], required: Sequence[str]) -> Verdict:
     """Return what the tests say together.
 
-    Strata are claimed where every required test passed. The first two tests say whether there are any: where one of them
+    Strata are claimed where no required test failed. The first two tests say whether there are any: where one of them
     fails, or the number is one, the answer is a continuum, whatever else was asked. A test that the data do not allow
     (one country, no outcome) is named in the claim and does not count as passed or failed.
 

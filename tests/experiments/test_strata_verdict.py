@@ -24,7 +24,7 @@ def _results(**status: Status) -> list[TestResult]:
         (3, {"one_group": "failed"}, REQUIRED, CONTINUUM, False),
         (3, {"number": "failed"}, REQUIRED, CONTINUUM, False),
         (3, {"stability": "failed"}, REQUIRED, "3 strata, not stable", False),
-        (2, {"replication": "failed"}, REQUIRED, "2 strata, not replicated between countries", False),
+        (2, {"replication": "failed"}, REQUIRED, "2 strata, not replicated elsewhere", False),
         # The first test that was not passed is named, whatever came later.
         (2, {"replication": "failed", "stability": "failed"}, REQUIRED, "2 strata, not stable", False),
         (3, {"value": "failed"}, REQUIRED, "3 strata", True),
