@@ -18,7 +18,7 @@ ASKED = {
     "one_group": "Would one group, of any shape, give this?",
     "number": "How many strata, from one up?",
     "stability": "Is each stratum found again in other samples of the same patients?",
-    "replication": "Is it found again in the other country?",
+    "replication": "Is it found in one country or centre and again in the others?",
     "value": "Do strata tell more than continuous scores of the same variables?",
 }
 RESULTS = {
@@ -88,8 +88,8 @@ def number_section(folder: Path) -> Section:
         "number",
         "How many strata",
         (
-            "Prediction strength and consensus against one group decide; gap, BIC and the bootstrap likelihood ratio of each number "
-            "against one fewer stand beside.",
+            "Prediction strength, consensus against one group and the size of the smallest stratum decide; gap, BIC and the bootstrap "
+            "likelihood ratio of a number against one fewer stand beside. A number chosen here is no claim where test 1 failed.",
         ),
         (("By number of strata", without_empty_columns(rows)),),
         drawn(folder / "figures", {"selection": "Prediction strength and consensus by number of strata"}),
@@ -121,7 +121,7 @@ def stability_section(folder: Path) -> Section | None:
 
 
 def replication_section(folder: Path) -> Section | None:
-    """Word what is found again in the other country, in both directions."""
+    """Word what is found again in other countries or centres, in both directions."""
     table = read_table(folder / "replication.parquet", schemas.Replication)
     if table.is_empty():
         return None
@@ -140,11 +140,12 @@ def replication_section(folder: Path) -> Section | None:
         "replication",
         "Replication",
         (
-            "Recipe and number of strata are chosen in the first country alone. In the second the strata are looked for anew with "
-            "that number, and the first country's frozen model is carried over; the two are compared.",
+            "The recipe is the declared one; it is fitted, and the number of strata chosen by prediction strength, in the first country "
+            "or centre alone. Where that number is the one of all patients, the second is divided twice: anew with that number, and "
+            "by the first one's frozen model. The two divisions are compared. Both directions must agree.",
         ),
         (("Both directions", rows),),
-        drawn(folder / "figures", {"replication": "The strata of each country"}),
+        drawn(folder / "figures", {"replication": "The strata of each country or centre"}),
     )
 
 

@@ -44,7 +44,7 @@ def value_section(folder: Path) -> Section | None:
         "Value beyond continuous scores",
         (
             "Covariates and spline-coded continuous scores of the same variables, without and with the strata. Variables that made "
-            "the strata are refused as outcomes.",
+            "the strata are refused as held-out columns.",
         ),
         (("Each outcome and held-out column", without_empty_columns(rows)),),
         drawn(folder / "figures", {"value": "Out-of-fold gain of strata over continuous scores"}),
@@ -184,7 +184,7 @@ def _associations(folder: Path) -> Section | None:
     return Section(
         "outcomes",
         "Continuous dimensions and outcomes",
-        ("There are no strata, so what follows is told of the continuous scores.",),
+        ("No strata were found, so what follows is told of the continuous scores.",),
         (("Each score", without_empty_columns(rows)),),
     )
 
