@@ -192,9 +192,7 @@ def replication_figure(centroids: pl.DataFrame, replication: pl.DataFrame) -> An
         panel.text(
             (place + 0.5) * len(countries), -0.25, f"stratum {stratum}", ha="center", va="bottom", fontsize=8
         )
-    effect_bar(
-        figure, panel, mesh, "mean, SD of the country\n(grey: not told)"
-    )
+    effect_bar(figure, panel, mesh, "mean, SD of the country\n(grey: not told)")
     cut = f" (the {len(columns)} strongest of {len(order)} columns)" if len(order) > len(columns) else ""
     head(figure, "\n".join([f"Means of the strata of all patients, by country{cut}", *lines]))
     return figure
