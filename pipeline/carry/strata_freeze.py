@@ -59,7 +59,10 @@ def strata_files(study: Study, name: str, workspace: Path, source: Path | None) 
     definition = definition_of(study, None, source, described, index=asked.index)
     smallest = smallest_published(study.disclosure.level, study.disclosure.smallest_cell)
     reference = strata_reference(model, patients.rows, patients.X, used, smallest)
-    head = _head(study, name, workspace, model=model, summary=summary, print_of_model=fingerprint(parts))
+    # The claim is that of the whole chain, test 5 included.
+    chain = read_json(workspace / "strata_outcomes" / name / "summary.json")
+    whole = {**summary, **{key: chain[key] for key in ("claim", "claimed", "tests")}}
+    head = _head(study, name, workspace, model=model, summary=whole, print_of_model=fingerprint(parts))
     files = {
         **{f"model/{part}": content for part, content in parts.items()},
         DEFINITION: content_bytes(definition),

@@ -64,7 +64,17 @@ def _patients(
     times: Path,
 ) -> RelatedPatients:
     """Return the stratified patients with every column of the study beside those that made the strata."""
-    made = read_frame(folder / "made.parquet").drop("prediction_id")
+    made = (
+        rows.select("prediction_id")
+        .join(
+            read_frame(folder / "made.parquet"),
+            on="prediction_id",
+            how="left",
+            validate="1:1",
+            maintain_order="left",
+        )
+        .drop("prediction_id")
+    )
     own = rows.select("prediction_id").join(
         files.frame, on="prediction_id", how="left", validate="1:1", maintain_order="left"
     )

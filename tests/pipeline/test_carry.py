@@ -413,7 +413,8 @@ def frozen_strata(places: Places) -> Path:
         for name, content in model.to_parts().items():
             write_bytes(content, work / "strata/blood/model" / name)
         said = {"claim": "2 strata, not stable", "claimed": False, "tests": []}
-        write_json(said, work / "strata/blood/summary.json")
+        for stage in ("strata", "strata_outcomes"):
+            write_json(said, work / stage / "blood/summary.json")
         files = strata_files(study, "blood", work, None)
         assert strata_files(study, "blood", work, None) == files
         with pytest.raises(BadInput, match="no such stratification; known: blood"):
