@@ -66,6 +66,7 @@ def related_cohort(
         raise BadInput(
             "Strata are related to outcomes with one row per patient; some stand twice. Run dvc repro."
         )
+    none = np.empty((rows.height, 0))  # a frame without columns has no rows either
     places = places_of(rows)
     countries = rows["country"].cast(pl.String).fill_null("not recorded").to_list()
     return RelatedCohort(
@@ -73,8 +74,8 @@ def related_cohort(
         classified=Classified.of(_wide(rows, memberships, "stratum", "probability")),
         scores=_wide(rows, dimensions, "dimension", "score"),
         makers=encoded(makers),
-        covariates=encoded(covariates),
-        curved=encoded(covariates, knots=knots),
+        covariates=encoded(covariates) if covariates.width else none,
+        curved=encoded(covariates, knots=knots) if covariates.width else none,
         centres=codes(places),
         countries=codes(countries),
         places=dummies(places),

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from models.clustering.contract import ClusterOptions
@@ -41,6 +40,8 @@ class KMeansClusterer(PointsClusterer):
         self._fitted()
 
     def _divide(self, prepared: Prepared) -> Mixture:
+        from sklearn.cluster import KMeans  # where it is used alone: it takes seconds
+
         points = prepared.points
         # One thread: the sums are then the same on every machine, and small ones faster.
         with threadpool_limits(limits=1):

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -109,6 +107,8 @@ def _whitened(points: Floats) -> Floats:
 
 def _by_means(points: Floats, k: int, draws: int, generator: np.random.Generator) -> Iterator[Integers]:
     """Yield a few rounds of k-means from seeds drawn far apart (Arthur and Vassilvitskii 2007)."""
+    from scipy.spatial.distance import cdist
+
     for _ in range(draws):
         centroids = points[[int(generator.integers(len(points)))]]
         for _ in range(k - 1):
@@ -121,6 +121,8 @@ def _by_means(points: Floats, k: int, draws: int, generator: np.random.Generator
 
 def _by_tree(points: Floats, k: int, generator: np.random.Generator) -> Integers:
     """Return a cut of Ward's tree of some points, carried to all by their centroids."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     some = points
     if len(points) > MOST_LINKED:
         some = points[np.sort(generator.choice(len(points), MOST_LINKED, replace=False))]
@@ -129,6 +131,8 @@ def _by_tree(points: Floats, k: int, generator: np.random.Generator) -> Integers
 
 
 def _lloyd(points: Floats, centroids: Floats) -> Integers:
+    from scipy.spatial.distance import cdist
+
     for _ in range(LLOYD_ROUNDS):
         label = cdist(points, centroids, "sqeuclidean").argmin(axis=1)
         member = np.eye(len(centroids))[label]

@@ -19,7 +19,7 @@ COMPOSITE = {"blood_mean": {"columns": ["blood_a", "blood_b"], "minimum": 2, "re
 
 
 def study(adjustment: dict[str, Any], learner: str = "elastic_net", name: str = "own") -> Study:
-    values = demo_study("demo")
+    values = demo_study("demo", stratifications={})
     for item in values["learners"].values():
         (item or {}).pop("adjustment", None)
     values["adjustments"] = {"own": adjustment}
