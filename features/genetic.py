@@ -32,7 +32,7 @@ from features.genetics.matching import UNUSED, Match, match_variants
 from features.genetics.plink import GenotypeFile, open_genotypes
 from features.genetics.scoring import score_samples
 from features.genetics.scoring_files import ScoringFile, read_scoring_file
-from features.genetics.settings import check_settings
+from features.genetics.settings import GeneticSettings
 
 FEATURE_SET = "genetic"
 UNIT = "sum of weights"
@@ -65,7 +65,9 @@ def build(
     Raises:
         BadInput: settings or files cannot be used, or a score matches a file too little; every problem is listed.
     """
-    check_settings(files, scores, minimum_match=minimum_match, palindromic=palindromic)
+    GeneticSettings.from_study(
+        {"files": files, "scores": scores, "minimum_match": minimum_match, "palindromic": palindromic}
+    )
     genotypes, scoring = _read_all(source, files, scores)
     matches = {
         file.name: [match_variants(score, file.variants, palindromic=palindromic) for score in scoring]
