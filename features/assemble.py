@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from features.errors import BadInput
 from features.prediction_times import TimeKind, calendar_age
@@ -49,14 +52,15 @@ def assemble(
     sets: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]],
     *,
     time: TimeKind = "date",
+    families: pl.DataFrame | None = None,
 ) -> Assembled:
     """Join feature sets (name -> frame, descriptions) over the prediction times.
 
-    The age band is the cohort's own; else it follows from the age at baseline or, where times are dates, from the year
+    `families`, as features.schema.Families, says who is related; None: nobody is known to be. The age band is the cohort's own; else it follows from the age at baseline or, where times are dates, from the year
     of birth. The band of education follows from its years.
 
     Raises:
-        BadInput: a column stands in two sets, is not described, or a set has other predictions.
+        BadInput: a column stands in two sets, is not described, a set has other predictions or families other patients.
     """
     order = _by_person(prediction_times, patients)
     problems = [*_not_described(sets), *_twice(sets), *_other_predictions(order, sets)]
@@ -70,7 +74,7 @@ def assemble(
     )
     predictors = columns.filter(pl.col("role") == "predictor")
     beside = columns.filter(pl.col("role") == "context")["column"].to_list()
-    rows = _rows(order, patients, time)
+    rows = _rows(with_family(order, patients, families), patients, time)
     places = rows.select(pl.col(name).alias(f"{CONTEXT}{name}") for name in PLACES)
     return Assembled(
         rows=rows,
@@ -94,6 +98,42 @@ def _by_person(times: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
     )
     number = pl.when(pl.col("person").is_null()).then("number").otherwise("_number").alias("number")
     return together.with_columns(number).drop("person", "_number").sort("index_rule", "position", "number")
+
+
+def with_family(times: pl.DataFrame, patients: pl.DataFrame, families: pl.DataFrame | None) -> pl.DataFrame:
+    """Add `family`: the smallest position among the patients who are related, directly or through others; null: nobody is.
+
+    Args:
+        times: with positions by person.
+        patients: as features.schema.Patients; who is suspected of being one person is one node of a family.
+        families: as features.schema.Families.
+
+    Raises:
+        BadInput: families hold patients who are not in the cohort.
+    """
+    if families is None or families.is_empty():
+        return times.with_columns(family=pl.lit(None, dtype=pl.Int64))
+    known = families.join(
+        patients.select("patient_id", pl.coalesce("person", "position").alias("position")),
+        on="patient_id",
+        how="left",
+    )
+    lost = known["position"].null_count()
+    if lost:
+        raise BadInput(
+            f"The families of the genotypes hold {lost} patients who are not in the patients table. Run dvc repro."
+        )
+    family = known["family"].rank("dense").to_numpy().astype(np.int64) - 1
+    positions, place = np.unique(known["position"].to_numpy(), return_inverse=True)
+    count = len(positions) + int(family.max()) + 1
+    edges = coo_matrix((np.ones(len(place)), (place, len(positions) + family)), shape=(count, count))
+    _, component = connected_components(edges, directed=False)
+    named = (
+        pl.DataFrame({"position": positions, "component": component[: len(positions)]})
+        .with_columns(family=pl.col("position").min().over("component"), members=pl.len().over("component"))
+        .filter(pl.col("members") > 1)
+    )
+    return times.join(named.select("position", "family"), on="position", how="left", maintain_order="left")
 
 
 def _place_of_person(patients: pl.DataFrame) -> pl.DataFrame:

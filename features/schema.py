@@ -109,6 +109,13 @@ class Genotypes(dy.Schema):
     patient_id = dy.String(nullable=False)
 
 
+class Families(dy.Schema):
+    """Which patients are related by their genotypes; who has no relative in the study stands nowhere."""
+
+    patient_id = dy.String(primary_key=True)
+    family = dy.Int64(nullable=False, min=0)  # smallest position of the family's patients
+
+
 class Ratings(dy.Schema):
     """One row per rating that several raters gave of the same interview or recording: what agreement is computed from."""
 
@@ -185,6 +192,8 @@ class Rows(dy.Schema):
     index_rule = dy.String(nullable=False)
     patient_id = dy.String(nullable=False)
     position = dy.Int64(nullable=False)
+    # smallest position of the patient's family; null: no relative in the study
+    family = dy.Int64(nullable=True, min=0)
     number = dy.Int32(nullable=False)
     time = dy.Float64(nullable=False)
     country = dy.String(nullable=True)

@@ -19,6 +19,7 @@ from experiments.evaluation.sample import Part
 from experiments.probing.scoring import Floats, Integers, main_risk
 from experiments.seeds import seed_for
 from experiments.validation.cell import CellData, Procedure
+from experiments.validation.draws import units
 
 GROUPS = 10
 BAND = (2.5, 97.5)  # percentiles over refits
@@ -63,7 +64,7 @@ def refit(
     refits: int,
     compute: Compute,
 ) -> Refits:
-    """Refit the final model on bootstrap samples of whole patients.
+    """Refit the final model on bootstrap samples of whole patients and families.
 
     Args:
         data: all eligible rows.
@@ -80,14 +81,17 @@ def refit(
 
 def _refitted(task: _Task) -> Floats:
     seed = seed_for(task.procedure.seed, "instability", *task.procedure.names, task.draw)
-    part = task.data.take(bootstrap_rows(task.data.rows["position"].to_numpy().astype(np.int64), seed))
+    part = task.data.take(bootstrap_rows(units(task.data.rows), seed))
     learner = task.procedure.build(task.parameters, seed).fit(part.X, part.target)
     target = task.data.target
     return main_risk(learner.predict_risk(task.data.X, target.horizons), target.horizons, target.main)
 
 
 def bootstrap_rows(position: Integers, seed: int) -> Integers:
-    """Return the rows of as many patients as there are, drawn with replacement; a patient's rows stay together."""
+    """Return the rows of as many patients or families as there are, drawn with replacement; what is of one stays together.
+
+    `position` names the patient or family of each row, shape (rows,).
+    """
     patients = np.unique(position)
     drawn = np.random.default_rng(seed).integers(0, len(patients), len(patients))
     order = np.argsort(position, kind="stable")

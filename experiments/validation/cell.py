@@ -25,7 +25,7 @@ class CellData:
     """The eligible rows of one outcome in canonical order: who and where, predictors, target.
 
     Attributes:
-        rows: at least prediction_id, position, country, centre.
+        rows: at least prediction_id, position, country, centre; family where some are related.
         X: feature columns alone, same order.
         target: same order.
     """
@@ -66,7 +66,7 @@ class Fold:
     Attributes:
         whole: columns that no part of the fold may cut, in outer and inner folds: centre, country.
         cut: the day before which all that is trained on was known, in days since 1970-01-01; None: no such day.
-        unused: positions of rows that are neither tested nor trained on: predicted at or after the cut.
+        unused: positions of rows that are neither tested nor trained on: predicted at or after the cut, or a relative is tested.
     """
 
     scheme: str
@@ -83,7 +83,7 @@ class Fold:
         return f"{self.scheme}_{self.repeat}_{self.fold}"
 
     def train(self, rows: int) -> Integers:
-        """Return the positions of all other rows that were there before the cut."""
+        """Return the positions of all rows that are neither tested nor set aside."""
         rest = np.setdiff1d(np.arange(rows, dtype=np.int64), self.test)
         return np.setdiff1d(rest, self.unused)
 

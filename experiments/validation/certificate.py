@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.validation.cell import CellData, FittedFold, Fold
+from experiments.validation.draws import has_families, inner_parts
 from experiments.validation.tuning import chosen
 from models.target import Target
 
@@ -23,7 +24,7 @@ ROUNDING = 1e-9  # a row alone and a row among others may take other paths throu
 MOST_LEVELS, FEW_ROWS = 10, 100  # a number with more values among so many rows tells no class
 SAME_CLASS = 0.95  # share of the rows without the outcome
 
-PLURALS = {"position": "patients", "centre": "centres", "country": "countries"}
+PLURALS = {"position": "patients", "family": "families", "centre": "centres", "country": "countries"}
 
 DISJOINT = "patients of fit and test are disjoint"
 REFIT = "scrambled test rows leave the fitted model unchanged"
@@ -90,20 +91,24 @@ def prove(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -
 
 
 def ids_disjoint(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
-    """Check that no patient, and no centre or country that must stay whole, is both fitted and tested, at any level."""
+    """Check that no patient or family, and no centre or country that must stay whole, is both fitted and tested, at any level.
+
+    A family may lie in several inner folds where these are centres: it must then be on one side of each fit.
+    """
+    related = ("family",) if has_families(data.rows) else ()
     shared = []
-    for column in ("position", *fold.whole):
-        values = _codes(data.rows[column])
-        both = len(np.intersect1d(values[fitted.train], values[fold.test]))
+    for column in ("position", *related, *fold.whole):
+        both = _both(data.rows[column], fitted.train, fold.test)
         if both:
             shared.append(f"{both} {PLURALS[column]} in fit and test of the outer fold")
-    for column in ("position", *fitted.inner_whole) if len(fitted.inner) else ():
-        cut = _cut(_codes(data.rows[column])[fitted.train], fitted.inner)
+    inner: tuple[str, ...] = ("position", *related, *fitted.inner_whole) if len(fitted.inner) else ()
+    for column in inner:
+        cut = _cut(data.rows[fitted.train], column, fitted.inner)
         if cut:
             shared.append(f"{cut} {PLURALS[column]} cut by the inner folds")
-    held = [f"outer fold: {', '.join(PLURALS[name] for name in ('position', *fold.whole))}"]
-    if len(fitted.inner):
-        held.append(f"inner folds: {', '.join(PLURALS[name] for name in ('position', *fitted.inner_whole))}")
+    held = [f"outer fold: {_listed(('position', *related, *fold.whole))}"]
+    if inner:
+        held.append(f"inner folds: {_listed(inner)}")
     detail = "; ".join(shared) or f"none shared ({'; '.join(held)})"
     return Finding(DISJOINT, not shared, detail, fold.name)
 
@@ -264,8 +269,27 @@ def _transform(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: i
     return Finding(TRANSFORM, before == after, detail, fold.name)
 
 
-def _cut(values: Integers, inner: Integers) -> int:
-    pairs = np.unique(np.column_stack([values, inner]), axis=0)
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(PLURALS[name] for name in columns)
+
+
+def _both(column: pl.Series, fitted: Integers, tested: Integers) -> int:
+    """Return how many values stand on both sides; who has no relatives is of no family."""
+    if column.name == "family":
+        return len(np.intersect1d(column[fitted].drop_nulls(), column[tested].drop_nulls()))
+    values = _codes(column)
+    return len(np.intersect1d(values[fitted], values[tested]))
+
+
+def _cut(rows: pl.DataFrame, column: str, inner: Integers) -> int:
+    """Return how many values of a column stand on both sides of some inner fold."""
+    if column == "family":
+        shared = [
+            np.intersect1d(rows["family"][fitted].drop_nulls(), rows["family"][judged].drop_nulls())
+            for fitted, judged in inner_parts(rows, inner)
+        ]
+        return len(np.unique(np.concatenate(shared)))
+    pairs = np.unique(np.column_stack([_codes(rows[column]), inner]), axis=0)
     return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
 
 

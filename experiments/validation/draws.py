@@ -1,4 +1,4 @@
-"""Drawing folds: patients dealt evenly over folds, centres gathered whole into groups of like size."""
+"""Drawing folds: patients and families dealt evenly over folds, centres gathered whole into groups of like size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from features.errors import BadInput
 Integers = NDArray[np.int64]
 SMALLEST_CLASS = 10  # events and non-events below which a centre is pooled with others
 NO_CENTRE = "not recorded"
+NO_FAMILY = -1  # of a patient without relatives; positions count from 0
 UNKNOWN = -1  # the cause of a label that is not known
 
 
@@ -38,15 +39,17 @@ class Status:
 
 
 def patient_table(rows: pl.DataFrame, status: Status) -> pl.DataFrame:
-    """Return one row per patient, by position: country, centre, rows, events, nones and `seen`.
+    """Return one row per patient, by position: country, centre, unit, rows, events, nones and `seen`.
 
-    `seen` is 2 for a patient with an event, 1 for one known to have none, 0 where nothing is known.
+    `seen` is 2 for a patient with an event, 1 for one known to have none, 0 where nothing is known; `unit` as in `units`.
     """
     counted = rows.select("position", "country", pl.col("centre").fill_null(NO_CENTRE)).with_columns(
-        events=pl.Series(status.event.astype(np.int64)), nones=pl.Series(status.none.astype(np.int64))
+        unit=pl.Series(units(rows), dtype=pl.Int64),
+        events=pl.Series(status.event.astype(np.int64)),
+        nones=pl.Series(status.none.astype(np.int64)),
     )
     table = counted.group_by("position", maintain_order=True).agg(
-        pl.col("country", "centre").first(),
+        pl.col("country", "centre", "unit").first(),
         places=pl.struct("country", "centre").n_unique(),
         rows=pl.len(),
         events=pl.col("events").sum(),
@@ -66,15 +69,64 @@ def deal_patients(patients: pl.DataFrame, folds: int, seed: int) -> Integers:
     """Return a fold for each patient of a patient table, shape (patients,), in [0, folds).
 
     Patients are shuffled, ordered by what was seen of them and by country, and dealt like cards: any two folds differ
-    by at most one patient in all, with an event, and with an event in each country.
+    by at most one patient in all, with an event, and with an event in each country. A family is dealt like one patient:
+    the most that was seen of any of them, in the country of the first.
     """
-    shuffled = np.random.default_rng(seed).permutation(patients.height)
-    country = patients["country"].fill_null("").rank("dense").to_numpy().astype(np.int64)
-    seen = patients["seen"].to_numpy().astype(np.int64)
+    dealt_whole = (
+        patients.group_by("unit", maintain_order=True)
+        .agg(pl.col("country").first(), pl.col("seen").max())
+        .sort("unit")
+    )
+    shuffled = np.random.default_rng(seed).permutation(dealt_whole.height)
+    country = dealt_whole["country"].fill_null("").rank("dense").to_numpy().astype(np.int64)
+    seen = dealt_whole["seen"].to_numpy().astype(np.int64)
     order = shuffled[np.lexsort((country[shuffled], -seen[shuffled]))]
-    dealt = np.empty(patients.height, dtype=np.int64)
-    dealt[order] = np.arange(patients.height) % folds
-    return dealt
+    dealt = np.empty(dealt_whole.height, dtype=np.int64)
+    dealt[order] = np.arange(dealt_whole.height) % folds
+    return dealt[np.searchsorted(dealt_whole["unit"].to_numpy(), patients["unit"].to_numpy())]
+
+
+def units(rows: pl.DataFrame) -> Integers:
+    """Return what of each row is kept whole, shape (rows,): the family, of a patient without relatives the own position.
+
+    A family is named by the smallest position of its patients, so that no two units share a number. Rows without the
+    column `family` hold no relatives.
+    """
+    position = pl.col("position").cast(pl.Int64)
+    own = pl.coalesce(pl.col("family").cast(pl.Int64), position) if "family" in rows.columns else position
+    return rows.select(own).to_series().to_numpy().astype(np.int64)
+
+
+def has_families(rows: pl.DataFrame) -> bool:
+    """Tell whether any row has a relative in the study."""
+    return "family" in rows.columns and rows["family"].null_count() < rows.height
+
+
+def relatives(rows: pl.DataFrame, test: Integers) -> Integers:
+    """Return the places of rows that are not tested while a relative's are, increasing.
+
+    Where folds are centres, countries or days a family cannot be kept whole; these rows are then trained on neither.
+    """
+    if not has_families(rows):
+        return np.empty(0, dtype=np.int64)
+    family = rows["family"].fill_null(NO_FAMILY).to_numpy().astype(np.int64)
+    tested = np.setdiff1d(family[test], [NO_FAMILY])
+    return np.setdiff1d(np.flatnonzero(np.isin(family, tested)), test).astype(np.int64)
+
+
+def inner_parts(rows: pl.DataFrame, inner: Integers) -> list[tuple[Integers, Integers]]:
+    """Return the places of the rows that are fitted and judged in each inner fold.
+
+    Args:
+        rows: training rows of an outer fold.
+        inner: inner fold of each, shape (rows,), from 0.
+    """
+    parts = []
+    for fold in range(int(inner.max()) + 1):
+        judged = np.flatnonzero(inner == fold)
+        fitted = np.setdiff1d(np.flatnonzero(inner != fold), relatives(rows, judged))
+        parts.append((fitted.astype(np.int64), judged.astype(np.int64)))
+    return parts
 
 
 def centre_table(patients: pl.DataFrame) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from experiments.validation.certificate import (
     prove,
     summarise,
 )
+from experiments.validation.draws import relatives
 from experiments.validation.planted import catch_planted
 from experiments.validation.procedure import fit_fold
 from experiments.validation.proxies import ProxyLimits, refuse_proxies
@@ -151,7 +152,10 @@ def outer_folds(
     kinds: Mapping[str, str],
     cuts: Mapping[str, float] | None = None,
 ) -> list[Fold]:
-    """Return the outer folds of a splits frame as positions in `rows`; `cuts` holds the day of temporal schemes."""
+    """Return the outer folds of a splits frame as positions in `rows`; `cuts` holds the day of temporal schemes.
+
+    Relatives of tested patients are trained on in no fold.
+    """
     placed = splits.join(rows.select("prediction_id").with_row_index("place"), on="prediction_id", how="left")
     lost = placed["place"].null_count()
     if lost:
@@ -163,7 +167,8 @@ def outer_folds(
         ["scheme", "repeat", "fold"], maintain_order=True
     ):
         name, test = str(scheme), np.sort(part["place"].to_numpy().astype(np.int64))
-        cut, unused = cut_of_fold(rows, test, name, kinds, cuts or {})
+        cut, later = cut_of_fold(rows, test, name, kinds, cuts or {})
+        unused = np.union1d(later, relatives(rows, test))
         whole = WHOLE[kinds[name]]
         folds.append(Fold(name, int(str(repeat)), int(str(fold)), test, whole=whole, cut=cut, unused=unused))
     return folds

@@ -8,7 +8,13 @@ import numpy as np
 import polars as pl
 
 from experiments.validation.cell import CellData, FittedFold, Floats, Fold, Integers, Procedure
-from experiments.validation.draws import balanced_groups, centre_table, deal_patients, patient_table
+from experiments.validation.draws import (
+    balanced_groups,
+    centre_table,
+    deal_patients,
+    inner_parts,
+    patient_table,
+)
 from experiments.validation.fingerprint import journal_fingerprint
 from experiments.validation.tuning import TrialRecord, chosen, tune
 from features.errors import BadInput
@@ -76,7 +82,8 @@ def inner_folds(part: CellData, fold: Fold, procedure: Procedure) -> tuple[Integ
     """Return the inner fold of each training row, and what the inner folds keep whole beside patients.
 
     Where the outer fold keeps centres whole, or what is tuned is about centres, so do the inner ones, when at least as many of them as
-    there are inner folds have both an event and a non-event; with fewer, patients are dealt.
+    there are inner folds have both an event and a non-event; with fewer, patients are dealt, and families whole. Relatives at
+    different centres are then left out of the fits that they would be judged by (`draws.inner_parts`).
     """
     patients = patient_table(part.rows, part.status())
     folds = procedure.inner_folds
@@ -116,10 +123,7 @@ def weighted_log_loss(risk: Floats, target: Target) -> float:
 def _tune(
     part: CellData, inner: Integers, fold: Fold, procedure: Procedure, *, trials: int, journal: Path | None
 ) -> list[TrialRecord]:
-    pieces = [
-        (part.take(np.flatnonzero(inner != k)), part.take(np.flatnonzero(inner == k)))
-        for k in range(inner.max() + 1)
-    ]
+    pieces = [(part.take(fitted), part.take(judged)) for fitted, judged in inner_parts(part.rows, inner)]
 
     prepared: dict[int, Any] = {}  # of each inner fold: what its trials share
 

@@ -1,4 +1,4 @@
-"""Outer folds: which predictions each fold tests, drawn by patient before anything is fitted."""
+"""Outer folds: which predictions each fold tests, drawn by patient and family before anything is fitted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from experiments.validation.draws import (
     deal_patients,
     patient_table,
     pool_small,
+    relatives,
 )
 from experiments.validation.temporal import cut_day, day_name, status_before, tested_patients
 from features.errors import BadInput
@@ -72,7 +73,8 @@ def make_splits(
 
     Returns:
         The frame of results.Splits, and one entry per fold with the counts of its training and test rows; that of a
-        temporal scheme has its `cut`, and its training rows and events are those known before it.
+        temporal scheme has its `cut`, and its training rows and events are those known before it. A fold that cuts a
+        family has `relatives` and `relatives_patients`: who is left out of its training for a relative who is tested.
 
     Raises:
         BadInput: too few patients, events, centres or countries, or a fold with a single class.
@@ -86,12 +88,16 @@ def make_splits(
         drawn = _draw(name, schemes[name], patients, seed) if cut is None else _later(eligible, cut)
         for repeat, fold, group, chosen in drawn:
             test = eligible["position"].is_in(chosen).to_numpy()
-            train = ~test if cut is None else ~test & (eligible["time"] < cut).to_numpy()
+            before_cut = ~test if cut is None else ~test & (eligible["time"] < cut).to_numpy()
+            related = np.zeros(len(test), dtype=np.bool_)
+            related[relatives(eligible, np.flatnonzero(test))] = True
+            train = before_cut & ~related
             known = status if before is None else before
             _require_two_classes(name, group, "test", status, test)
             _require_two_classes(name, group, "training", known, train)
             entry = _count(eligible, {"train": (known, train), "test": (status, test)})
             entry |= {} if cut is None else {"cut": cut}
+            entry |= _set_aside(eligible, before_cut & related)
             folds.append(
                 {"scheme": name, "kind": schemes[name].kind, "repeat": repeat, "fold": fold, "group": group}
                 | entry
@@ -160,10 +166,11 @@ def _later(eligible: pl.DataFrame, cut: float) -> list[Drawn]:
 
 
 def _kfold(name: str, scheme: SplitScheme, patients: pl.DataFrame, seed: int) -> list[Drawn]:
-    if patients.height < scheme.folds:
+    dealt_whole = patients["unit"].n_unique()
+    if dealt_whole < scheme.folds:
         raise BadInput(
-            f"validation.{name}: {scheme.folds} folds need as many patients, {patients.height} are eligible. "
-            "Use fewer folds."
+            f"validation.{name}: {scheme.folds} folds need as many patients, {dealt_whole} are eligible (a family counts "
+            "as one). Use fewer folds."
         )
     drawn: list[Drawn] = []
     for repeat in range(scheme.repeats):
@@ -232,6 +239,16 @@ def _count(eligible: pl.DataFrame, parts: Mapping[str, tuple[Status, NDArray[np.
         counts[f"{part}_events"] = int((status.event & chosen).sum())
         counts[f"{part}_patients"] = len(np.unique(position[chosen]))
     return counts
+
+
+def _set_aside(eligible: pl.DataFrame, chosen: NDArray[np.bool_]) -> dict[str, int]:
+    """Return the counts of rows that are not trained on because a relative is tested; nothing where there is none."""
+    if not chosen.any():
+        return {}
+    return {
+        "relatives": int(chosen.sum()),
+        "relatives_patients": eligible["position"].filter(pl.Series(chosen)).n_unique(),
+    }
 
 
 def _require_enough(patients: pl.DataFrame) -> None:

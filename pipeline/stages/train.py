@@ -9,6 +9,7 @@ import polars as pl
 
 from experiments.results import Predictions, Splits, Trials
 from experiments.validation.cell import CellData, Procedure
+from experiments.validation.draws import units
 from experiments.validation.nested import CellResult, validate_cell
 from experiments.validation.proxies import ProxyLimits
 from experiments.validation.splits import eligible_rows
@@ -167,7 +168,8 @@ def cell_data(
         matrix, on="prediction_id", how="left", validate="1:1", maintain_order="left"
     )
     cause = eligible["cause"].fill_null(0).to_numpy().astype(np.int64)
-    patients = eligible["position"].to_numpy().astype(np.int64)
+    # Relatives count as one: what is dealt inside a learner keeps them together, and leaves count families.
+    patients = units(eligible)
     if main is None:
         known = eligible["cause"].is_not_null().to_numpy()
         strata = eligible["attendance"].fill_null("").rank("dense").to_numpy().astype(np.int64)

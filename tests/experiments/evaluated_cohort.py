@@ -30,6 +30,7 @@ def cohort(patients: int = 600, seed: int = 0, censored: bool = True, repeats: i
             "index_rule": "baseline",
             "patient_id": [f"{number:032x}" for number in range(patients)],
             "position": np.arange(patients),
+            "family": None,
             "number": 1,
             "time": 0.0,
             "country": country,

@@ -37,6 +37,7 @@ def frames(
             "index_rule": "visit",
             "patient_id": [hashlib.sha256(str(p).encode()).hexdigest()[:32] for p in position],
             "position": position,
+            "family": pl.Series([None] * len(position), dtype=pl.Int64),
             "number": order.astype(np.int32),
             "time": order.astype(np.float64),
             "country": country[position],

@@ -58,6 +58,7 @@ def write_cohort(place: Path) -> pl.DataFrame:
             "index_rule": ["baseline"] * PATIENTS,
             "patient_id": [f"person-{name}" for name in ids],
             "position": range(PATIENTS),
+            "family": [None] * PATIENTS,
             "number": [1] * PATIENTS,
             "time": [100.0] * PATIENTS,
             "country": np.where(centre < 3, "FR", "DE"),
