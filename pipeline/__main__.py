@@ -38,6 +38,7 @@ STAGES = (
     "simulate",
     "tables",
     "reliability",
+    "genotypes",
     "prediction_times",
     "features",
     "outcomes",

@@ -26,6 +26,7 @@ DERIVED = (
     "cells",
     "feature_set_names",
     "feature_stages",
+    "genotypes",
     "simulate",
 )  # written by `parameters`, not in a study file
 
@@ -89,6 +90,10 @@ def parameters(study: Study) -> dict[str, Any]:
             "source": f"data/{study.study}" if FEATURE_SETS[name].reads(settings) else NO_SOURCE,
         }
         for name, settings in study.feature_sets.items()
+    }
+    values["genotypes"] = {
+        "settings": study.feature_sets.get("genetic", {}),
+        "source": f"data/{study.study}" if "genetic" in study.feature_sets else NO_SOURCE,
     }
     values["simulate"] = {} if study.simulation is None else {study.study: values["simulation"]}
     return values
