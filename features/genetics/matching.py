@@ -1,23 +1,29 @@
 """Match the variants of a score to those of a genotype file by place and alleles, and count what does not match."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from features.errors import BadInput
+from features.genetics.allele_pairs import allele_pairs
 from features.genetics.scoring_files import ScoringFile
 
-PALINDROMIC_POLICIES = ("drop", "keep")
+PALINDROMIC_POLICIES = ("drop", "keep", "frequency")
+PALINDROMIC_MOST_MINOR = 0.4  # a minor allele above this frequency does not tell the strand
 UNUSED = (
     "palindromic_dropped",
+    "palindromic_ambiguous",
     "absent",
     "allele_mismatch",
     "duplicate",
     "without_position",
     "not_diploid",
+    "not_in_every_file",
 )
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+VERDICTS = ("matched", "matched_flipped", "matched_strand", "matched_strand_flipped", *UNUSED)
+VERDICT = pl.Enum(VERDICTS)
 _NOT_DIPLOID = ("Y", "MT")
-_UNKNOWN_ALLELES = ("0", ".")
 
 
 @dataclass(frozen=True)
@@ -26,64 +32,117 @@ class Match:
 
     Attributes:
         used: one row per matched variant in the order of the genotype file: `line` in the scoring file, `variant` (its
-            0-based place in the genotype file), `effect_is_a1`, `weight`, `mode`, `frequency` (of the effect allele, null where not given).
+            0-based place in the genotype file), `effect_is_a1`, `mode`, `weight`, `frequency` (of the effect allele, null where
+            not given).
         counts: rows of the score by what became of them: `matched`; of these `alleles_flipped` (the effect allele
-            is A2) and `strand_flipped` (alleles agree after complement); and each of UNUSED.
+            is A2), `strand_flipped` (alleles agree after complement), `palindromic` (A/T or C/G) and `by_id`; and each of UNUSED.
         rate: matched rows over all rows of the score.
+        verdicts: every row of the score in the file's order: `line`, `verdict` (one of VERDICTS) and `variant`, null where not
+            matched.
+        total_weight: sum of the absolute weights of all rows of the score.
     """
 
     used: pl.DataFrame
     counts: dict[str, int]
     rate: float
+    verdicts: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(
+            schema={"line": pl.Int64, "verdict": VERDICT, "variant": pl.Int64}
+        )
+    )
+    total_weight: float = 0.0
+
+    @property
+    def weight_share(self) -> float:
+        """The matched part of the sum of absolute weights: a rate by count can hide that the large ones are lost."""
+        return float(self.used["weight"].abs().sum()) / self.total_weight if self.total_weight else 0.0
+
+    def restricted(self, lines: pl.Series) -> "Match":
+        """The match without the rows that are not among `lines`, which count as `not_in_every_file`."""
+        kept = self.used.filter(pl.col("line").is_in(lines.implode()))
+        if kept.height == self.used.height:
+            return self
+        lost = (pl.col("verdict").cast(pl.String).str.starts_with("matched")) & ~pl.col("line").is_in(
+            lines.implode()
+        )
+        verdicts = self.verdicts.with_columns(
+            verdict=pl.when(lost).then(pl.lit("not_in_every_file", VERDICT)).otherwise("verdict"),
+            variant=pl.when(~lost).then("variant"),
+        )
+        counts = {**self.counts, **_matched_counts(kept, verdicts, by_id=self.counts["by_id"] > 0)}
+        counts["not_in_every_file"] += self.used.height - kept.height
+        return replace(
+            self, used=kept, counts=counts, rate=kept.height / self.counts["rows"], verdicts=verdicts
+        )
 
 
-def match_variants(scoring: ScoringFile, variants: pl.DataFrame, *, palindromic: str) -> Match:
+def match_variants(
+    scoring: ScoringFile,
+    variants: pl.DataFrame,
+    *,
+    palindromic: str,
+    frequencies: pl.DataFrame | None = None,
+) -> Match:
     """Match a score to the variants of a genotype file.
 
-    A row of the score matches a variant at its chromosome and position whose two alleles are its effect and other
-    allele, as written or, when nothing there agrees as written, both complemented (read from the other strand). A/T and
-    C/G variants look the same on both strands: they are left out (`drop`) or taken as written (`keep`). A variant
-    that the genotype file holds twice, or that an earlier row of the score has taken already, counts as duplicate. A
-    variant of which the genotype file knows one allele (everybody homozygous) matches when the score has that allele.
+    A row of the score matches a variant at its chromosome and position (of a score without any position: of its id) whose
+    two alleles are its effect and other allele, as written or, when nothing there agrees as written, both complemented
+    (read from the other strand). Of a variant with more than two alleles the effect allele must be the counted one and the
+    other among the rest. A variant that the genotype file holds twice, or that an earlier row of the score has taken
+    already, counts as duplicate. A variant of which the genotype file knows one allele (everybody homozygous) matches when
+    the score has that allele.
+
+    A/T and C/G variants look the same on both strands: they are left out (`drop`), taken as written (`keep`), or
+    read by `frequency`: on the strand on which the effect allele is rare, or common, in the genotypes' reference as it is in
+    the score's; where a frequency is not known or the minor allele is above 0.4 in either, the variant is left out as
+    `palindromic_ambiguous`.
 
     Args:
         scoring: the score.
-        variants: the genotype file's variants, as in GenotypeFile.variants.
+        variants: the genotype file's variants, columns features.genetics.genotypes.VARIANTS.
         palindromic: one of PALINDROMIC_POLICIES.
+        frequencies: for `frequency`: columns variant (as in `variants`) and frequency, of a1 in a declared reference.
+
+    Raises:
+        BadInput: `frequency` was asked for without frequencies.
     """
-    rows = scoring.variants.with_columns(reason=_unplaced())
-    candidates = _candidates(rows.filter(pl.col("reason").is_null()), variants)
-    chosen = candidates.group_by("line", maintain_order=True).agg(
-        pl.col("variant", "effect_is_a1", "strand_flipped", "palindromic").first(),
-        fitting=pl.col("fits").sum(),
-        strand_fitting=pl.col("strand_fits").sum(),
-    )
-    judged = rows.join(chosen, on="line", how="left", maintain_order="left").with_columns(
-        reason=_judgement(palindromic)
+    if palindromic == "frequency" and frequencies is None:
+        raise BadInput(
+            "genetic: palindromic: frequency needs a table of allele frequencies of the genotypes; name it under "
+            "missing.frequencies, or choose drop or keep."
+        )
+    rows = scoring.variants.with_row_index("row").with_columns(reason=_unplaced(by_id=scoring.by_id))
+    pairs = allele_pairs(rows.filter(pl.col("reason").is_null()), variants, by_id=scoring.by_id)
+    if frequencies is not None and palindromic == "frequency":
+        pairs = _read_by_frequency(pairs, rows, frequencies)
+    else:
+        pairs = pairs.with_columns(readable=pl.lit(palindromic == "keep"))
+    judged = rows.join(pairs, on="row", how="left", maintain_order="left").with_columns(
+        reason=_judgement("palindromic_ambiguous" if palindromic == "frequency" else "palindromic_dropped")
     )
     taken = ["variant", "effect_is_a1", "mode"]
-    again = (pl.col("reason") == "matched") & ~pl.struct(*taken, "reason").is_first_distinct()
+    again = pl.col("reason").is_null() & ~pl.struct(*taken, "reason").is_first_distinct()
     judged = judged.with_columns(reason=pl.when(again).then(pl.lit("duplicate")).otherwise("reason"))
-    used = judged.filter(pl.col("reason") == "matched").sort("variant", "line")
-    found = dict(judged["reason"].value_counts().iter_rows())
-    counts = {
-        "rows": rows.height,
-        "matched": used.height,
-        "alleles_flipped": used.filter(~pl.col("effect_is_a1")).height,
-        "strand_flipped": used.filter("strand_flipped").height,
-        **{reason: found.get(reason, 0) for reason in UNUSED},
-    }
-    return Match(used.select("line", *taken, "weight", "frequency"), counts, used.height / rows.height)
+    return _match(judged, by_id=scoring.by_id)
 
 
-def complement(allele: str) -> str | None:
-    """The allele read from the other strand (reverse complement), None where it is not written in A, C, G, T."""
-    if not allele or set(allele) - set("ACGT"):
-        return None
-    return allele.translate(_COMPLEMENT)[::-1]
+def common_lines(matches: Sequence[Match]) -> pl.Series:
+    """The lines of one score that are matched in every genotype file, increasing."""
+    first, *others = (match.used.select("line") for match in matches)
+    for other in others:
+        first = first.join(other, on="line", how="semi")
+    return first["line"].sort()
 
 
-def _unplaced() -> pl.Expr:
+def reasons(match: Match) -> str:
+    """Why rows of the score were not matched, counted, the most frequent reason first."""
+    counted = sorted((-match.counts[reason], reason) for reason in UNUSED if match.counts[reason])
+    return ", ".join(f"{-count} {reason.replace('_', ' ')}" for count, reason in counted)
+
+
+def _unplaced(*, by_id: bool) -> pl.Expr:
+    if by_id:
+        return pl.when(pl.col("id").is_null()).then(pl.lit("without_position"))
     missing = pl.col("chromosome").is_null() | pl.col("position").is_null()
     return (
         pl.when(missing)
@@ -93,72 +152,73 @@ def _unplaced() -> pl.Expr:
     )
 
 
-def _candidates(rows: pl.DataFrame, variants: pl.DataFrame) -> pl.DataFrame:
-    """Every pair of a score's row and a variant at its place, those that fit best first."""
-    pairs = rows.join(variants, on=["chromosome", "position"], how="inner", maintain_order="left_right")
-    for known, unknown in (("a1", "a2"), ("a2", "a1")):
-        pairs = pairs.with_columns(_fill_unknown(unknown, known))
-    alleles = (
-        pl.concat([pairs["effect"], pairs["other"], pairs["a1"], pairs["a2"]]).drop_nulls().unique().to_list()
-    )
-    other_strand = {allele: complement(allele) for allele in alleles}
-    turned = pl.col("effect", "other", "a1").replace_strict(
-        other_strand, default=None, return_dtype=pl.String
-    )
-    pairs = pairs.with_columns(turned.name.suffix("_turned"))
-    on_a1, on_a2 = _agree("effect", "other", "a1", "a2"), _agree("effect", "other", "a2", "a1")
-    turned_a1 = _agree("effect_turned", "other_turned", "a1", "a2")
-    turned_a2 = _agree("effect_turned", "other_turned", "a2", "a1")
-    return (
-        pairs.with_columns(
-            fits=on_a1 | on_a2,
-            strand_fits=turned_a1 | turned_a2,
-            palindromic=(pl.col("a1_turned") == pl.col("a2")).fill_null(False),
-            on_a1=on_a1,
-            turned_a1=turned_a1,
-        )
-        .with_columns(
-            effect_is_a1=pl.when("fits").then("on_a1").otherwise("turned_a1"),
-            strand_flipped=~pl.col("fits"),
-        )
-        .sort(pl.col("line"), ~pl.col("fits"), ~pl.col("strand_fits"), pl.col("variant"))
+def _read_by_frequency(pairs: pl.DataFrame, rows: pl.DataFrame, frequencies: pl.DataFrame) -> pl.DataFrame:
+    """Turn palindromic variants whose effect allele is common on one side and rare on the other."""
+    pairs = pairs.join(
+        frequencies.select("variant", in_genotypes="frequency"),
+        on="variant",
+        how="left",
+        maintain_order="left",
+    ).join(rows.select("row", in_score="frequency"), on="row", how="left", maintain_order="left")
+    written = pl.when("effect_is_a1").then("in_genotypes").otherwise(1 - pl.col("in_genotypes"))
+    apart = 0.5 - PALINDROMIC_MOST_MINOR - 1e-9
+    told = ((written - 0.5).abs() >= apart) & ((pl.col("in_score") - 0.5).abs() >= apart)
+    turned = pl.col("palindromic") & ((written > 0.5) != (pl.col("in_score") > 0.5))
+    return pairs.with_columns(
+        readable=told.fill_null(False) & ~pl.col("multiallelic"), turned=turned.fill_null(False)
+    ).with_columns(
+        effect_is_a1=pl.col("effect_is_a1") ^ (pl.col("readable") & pl.col("turned")),
+        strand_flipped=pl.col("strand_flipped") | (pl.col("readable") & pl.col("turned")),
     )
 
 
-def _fill_unknown(unknown: str, known: str) -> pl.Expr:
-    """Where the genotype file saw one allele only, the other is the score's other one, if the known one is the score's."""
-    return (
-        pl.when(~pl.col(unknown).is_in(_UNKNOWN_ALLELES))
-        .then(unknown)
-        .when(pl.col(known) == pl.col("effect"))
-        .then(pl.coalesce("other", unknown))
-        .when(pl.col(known) == pl.col("other"))
-        .then("effect")
-        .otherwise(unknown)
-        .alias(unknown)
-    )
-
-
-def _agree(effect: str, other: str, first: str, second: str) -> pl.Expr:
-    """Effect is the first allele and other, where given, the second."""
-    other_agrees = (pl.col(other) == pl.col(second)).fill_null(False) | pl.col("other").is_null()
-    return (pl.col(effect) == pl.col(first)).fill_null(False) & other_agrees
-
-
-def _judgement(palindromic: str) -> pl.Expr:
-    """What becomes of each row: a reason of UNUSED or matched."""
-    fitting = pl.when(pl.col("fitting") > 0).then("fitting").otherwise("strand_fitting")
-    dropped = pl.col("palindromic") & (palindromic == "drop")
+def _judgement(unreadable: str) -> pl.Expr:
+    """Why a row cannot be used, null where it can: a reason of UNUSED."""
     return (
         pl.when(pl.col("reason").is_not_null())
         .then("reason")
         .when(pl.col("variant").is_null())
         .then(pl.lit("absent"))
-        .when(fitting == 0)
+        .when(pl.col("at_chromosome").is_in(_NOT_DIPLOID))
+        .then(pl.lit("not_diploid"))
+        .when(pl.col("fitting") == 0)
         .then(pl.lit("allele_mismatch"))
-        .when(fitting > 1)
+        .when(pl.col("fitting") > 1)
         .then(pl.lit("duplicate"))
-        .when(dropped)
-        .then(pl.lit("palindromic_dropped"))
-        .otherwise(pl.lit("matched"))
+        .when(pl.col("palindromic") & ~pl.col("readable"))
+        .then(pl.lit(unreadable))
     )
+
+
+def _match(judged: pl.DataFrame, *, by_id: bool) -> Match:
+    flipped = pl.when("effect_is_a1").then(pl.lit("")).otherwise(pl.lit("_flipped"))
+    strand = pl.when("strand_flipped").then(pl.lit("_strand")).otherwise(pl.lit(""))
+    matched = pl.concat_str(pl.lit("matched"), strand, flipped)
+    judged = judged.with_columns(verdict=pl.coalesce("reason", matched).cast(VERDICT))
+    used = judged.filter(pl.col("reason").is_null()).sort("variant", "line")
+    verdicts = judged.select("line", "verdict", variant=pl.when(pl.col("reason").is_null()).then("variant"))
+    found = dict(judged["reason"].drop_nulls().value_counts().iter_rows())
+    kept = used.select("line", "variant", "effect_is_a1", "mode", "weight", "frequency", "palindromic")
+    counts = {
+        "rows": judged.height,
+        **_matched_counts(kept, verdicts, by_id=by_id),
+        **{reason: found.get(reason, 0) for reason in UNUSED},
+    }
+    return Match(
+        kept,
+        counts,
+        kept.height / judged.height,
+        verdicts,
+        float(judged["weight"].abs().sum()),
+    )
+
+
+def _matched_counts(used: pl.DataFrame, verdicts: pl.DataFrame, *, by_id: bool) -> dict[str, int]:
+    turned = verdicts["verdict"].is_in(["matched_strand", "matched_strand_flipped"])
+    return {
+        "matched": used.height,
+        "alleles_flipped": int((~used["effect_is_a1"]).sum()),
+        "strand_flipped": int(turned.sum()),
+        "palindromic": int(used["palindromic"].sum()),
+        "by_id": used.height if by_id else 0,
+    }

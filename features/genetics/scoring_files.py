@@ -1,14 +1,14 @@
-"""Read PGS Catalog scoring files (format 2.0, harmonised or not) into one table of variants and weights."""
+"""Read a polygenic score, a PGS Catalog scoring file or a plain weight table, into one table of variants and weights."""
 
-import gzip
-import io
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from features.errors import BadInput
+from features.genetics.score_checks import Findings, refuse_two_weights
+from features.genetics.score_text import read_opening, read_rows
+from features.genetics.weight_tables import CATALOG, Layout, recognise
 
 SCORING_VARIANTS = {
     "line": pl.Int64,
@@ -19,15 +19,26 @@ SCORING_VARIANTS = {
     "weight": pl.Float64,
     "mode": pl.String,
     "frequency": pl.Float64,
+    "id": pl.String,
 }
+_PLACED = ("chromosome", "position")
+_FLAGS = ("dominant", "recessive", "haplotype", "diplotype", "interaction")
+_TEXTS = (
+    *_PLACED,
+    *(f"original_{name}" for name in _PLACED),
+    "id",
+    "effect",
+    "other",
+    "inferred",
+    "weight",
+    "frequency",
+    *_FLAGS,
+    "by_genotype",
+    "label",
+)
 NUCLEOTIDES = "^[ACGT]+$"
 _TRUE = ("TRUE", "1", "T", "YES", "Y")
-_COMPLEX_FLAGS = {
-    "is_haplotype": "haplotypes",
-    "is_diplotype": "diplotypes",
-    "is_interaction": "interactions",
-}
-_GZIP = b"\x1f\x8b"
+_CHROMOSOMES = {"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X", "PAR1": "X", "PAR2": "X", "M": "MT"}
 
 
 @dataclass(frozen=True)
@@ -36,13 +47,17 @@ class ScoringFile:
 
     Attributes:
         name: the score's name in the settings.
-        path: the file relative to the study's source folder.
+        path: the file relative to the study's source folder, with `#column` where one of several is meant.
         header: the `#key=value` lines.
         variants: one row per variant with the columns of SCORING_VARIANTS: `line` of the file (from 1), `chromosome`
             without prefix, `position` (null: not placed), upper-case alleles (`other` null: not given), `weight` per
             copy of the effect allele, `mode` additive, dominant or recessive, `frequency` of the effect allele in the
-            score's declared reference (null: not given).
+            score's declared reference (null: not given), `id` (null: not given).
         repeated: rows left out because an identical row stood before them.
+        format: one of the formats of features.genetics.weight_tables.
+        original: `line`, `chromosome` and `position` as the score's authors gave them, where the file has harmonised
+            positions too; None: it has not.
+        unused: columns of p-values, which are not used.
     """
 
     name: str
@@ -50,6 +65,9 @@ class ScoringFile:
     header: dict[str, str]
     variants: pl.DataFrame
     repeated: int
+    format: str = CATALOG
+    original: pl.DataFrame | None = None
+    unused: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -62,12 +80,40 @@ class ScoringFile:
         """The build of the positions that are used: the harmonised one where there is one."""
         return self.header.get("HmPOS_build") or self.header.get("genome_build") or "not stated"
 
+    @property
+    def by_id(self) -> bool:
+        """Tell whether the score gives ids and no position at all, so that variants are found by their ids."""
+        rows = self.variants.height
+        return self.variants["position"].null_count() == rows > self.variants["id"].null_count()
+
+    def facts(self) -> dict[str, object]:
+        """What the report says of the file."""
+        modes = dict(self.variants["mode"].value_counts().sort("mode").iter_rows())
+        return {
+            "file": self.path,
+            "format": self.format,
+            "source": self.source,
+            "genome_build": self.genome_build,
+            "rows": self.variants.height,
+            "repeated_rows": self.repeated,
+            "rows_by_mode": modes,
+            "matched_by": "id" if self.by_id else "position",
+            "unused_columns": list(self.unused),
+        }
+
+
+def split_column(path: str) -> tuple[str, str | None]:
+    """The file, and the column of weights where the settings name one: `weights/many.txt#second`."""
+    file, mark, column = path.rpartition("#")
+    return (file, column) if mark and file and column and "/" not in column else (path, None)
+
 
 def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
-    """Read one scoring file, plain or gzip.
+    """Read one score from a scoring file or weight table, plain or gzip.
 
-    Positions are `hm_chr`/`hm_pos` where the file has them, else `chr_name`/`chr_position`. The other allele is
-    `other_allele`, else `hm_inferOtherAllele` where that is a single allele.
+    Positions are `hm_chr`/`hm_pos` where the file has them, else its own; a file without any is matched by id. The other
+    allele is `other_allele`, else `hm_inferOtherAllele` where that is a single allele. What else is recognised stands in
+    features.genetics.weight_tables. A path may name one column of weights after a '#' (unless a file is called so).
 
     Format: PGS Catalog scoring files 2.0, Lambert et al., Nature Genetics 2021, 53:420-425.
 
@@ -77,170 +123,97 @@ def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
         shown: how messages name the file.
 
     Raises:
-        BadInput: the file is missing or not a scoring file; rows hold haplotypes, interactions or other alleles that
-            PLINK 1 genotypes do not have; weights are not finite numbers; a variant has two different weights.
+        BadInput: the file is missing or not a scoring file; rows hold haplotypes, interactions, weights by genotype or
+            alleles that genotype files do not have (named with their lines); weights are not finite numbers; a variant has
+            two different weights.
     """
-    content = _content(path, shown)
-    header, body, first_line = _split_header(content)
-    raw = _raw_table(body, first_line, shown)
-    _refuse_missing_columns(raw, shown)
-    _refuse_complex(raw, shown)
-    variants = _typed(raw)
-    _refuse_bad_rows(raw, variants, shown)
-    distinct = variants.unique(
-        ["chromosome", "position", "effect", "other", "mode", "weight"], keep="first", maintain_order=True
+    column = None
+    if not path.exists():
+        file, column = split_column(path.name)
+        path = path.with_name(file)
+    opening = read_opening(path, shown)
+    layout = recognise(opening, column=column, shown=shown)
+    findings = Findings(shown)
+    frames, originals = [], []
+    for raw in read_rows(
+        path,
+        opening,
+        columns=layout.columns,
+        wanted=list(layout.places.values()),
+        headed=layout.headed,
+        shown=shown,
+    ):
+        rows = _typed(raw, layout)
+        findings.add(rows)
+        frames.append(rows.select(*SCORING_VARIANTS))
+        if "original_position" in layout.places:
+            originals.append(rows.select("line", **{name: f"original_{name}" for name in _PLACED}))
+    findings.refuse()
+    variants = pl.concat(frames)
+    distinct = _distinct(variants)
+    refuse_two_weights(distinct, shown)
+    return ScoringFile(
+        name,
+        shown,
+        opening.header,
+        distinct,
+        variants.height - distinct.height,
+        layout.format,
+        pl.concat(originals) if originals else None,
+        layout.unused,
     )
-    _refuse_two_weights(distinct, shown)
-    return ScoringFile(name, shown, header, distinct, variants.height - distinct.height)
 
 
 def chromosome_name(column: str) -> pl.Expr:
-    """The chromosome without prefix and with PLINK's numbers for X, Y and MT written as letters."""
+    """The chromosome without prefix and with PLINK's numbers and names for X, Y and MT written as letters."""
     bare = pl.col(column).str.to_uppercase().str.replace("^CHR", "").str.replace("^0+([1-9])", "${1}")
-    return bare.replace({"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X", "M": "MT"})
+    return bare.replace(_CHROMOSOMES)
 
 
-def _content(path: Path, shown: str) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(_GZIP) else content
-    except FileNotFoundError:
-        raise BadInput(f"{shown}: the scoring file does not exist; mend its path under scores.") from None
-    except (OSError, EOFError, zlib.error):
-        raise BadInput(f"{shown}: the scoring file cannot be read; fetch it again.") from None
-
-
-def _split_header(content: bytes) -> tuple[dict[str, str], bytes, int]:
-    """The header's keys and values, the rest of the file, and the number of the rest's first line."""
-    header: dict[str, str] = {}
-    rest = content.removeprefix(b"\xef\xbb\xbf")
-    lines = 1
-    while rest.startswith(b"#"):
-        line, _, rest = rest.partition(b"\n")
-        key, found, value = line.decode(errors="replace").lstrip("#").partition("=")
-        if found:
-            header[key.strip()] = value.strip()
-        lines += 1
-    return header, rest, lines
-
-
-def _raw_table(body: bytes, first_line: int, shown: str) -> pl.DataFrame:
-    """Every cell as text, null where empty, with its line number in the file."""
-    try:
-        raw = pl.read_csv(
-            io.BytesIO(body),
-            separator="\t",
-            infer_schema=False,
-            quote_char=None,
-            encoding="utf8-lossy",
-            row_index_name="line",
-            row_index_offset=first_line + 1,
-        )
-    except pl.exceptions.PolarsError:
-        raise BadInput(
-            f"{shown}: this is not a PGS Catalog scoring file (tab-separated, one header row, then one row a variant)."
-        ) from None
-    cells = pl.exclude("line").str.strip_chars().replace("", None)
-    raw = raw.rename(lambda column: column.strip()).with_columns(pl.col("line").cast(pl.Int64), cells)
-    return raw.filter(~pl.all_horizontal(pl.exclude("line").is_null()))
-
-
-def _refuse_missing_columns(raw: pl.DataFrame, shown: str) -> None:
-    if "effect_weight" not in raw.columns and "dosage_0_weight" in raw.columns:
-        raise BadInput(
-            f"{shown}: weights by genotype (dosage_0_weight, ...) are not supported; use a score with effect_weight."
-        )
-    missing = [column for column in ("effect_allele", "effect_weight") if column not in raw.columns]
-    if missing:
-        raise BadInput(f"{shown}: the scoring file has no column {', '.join(missing)}.")
-    if raw.is_empty():
-        raise BadInput(f"{shown}: the scoring file has no variants.")
-
-
-def _refuse_complex(raw: pl.DataFrame, shown: str) -> None:
-    """Leaving out what cannot be scored would make another score under the same name."""
-    counts = {
-        kind: raw.filter(_flag(flag)).height for flag, kind in _COMPLEX_FLAGS.items() if flag in raw.columns
-    }
-    named = ~pl.col("effect_allele").str.to_uppercase().str.contains(NUCLEOTIDES)
-    flagged = [~_flag(flag) for flag in _COMPLEX_FLAGS if flag in raw.columns]
-    counts["alleles not written in A, C, G, T (such as HLA alleles)"] = raw.filter(named, *flagged).height
-    found = [f"{count} {kind}" for kind, count in counts.items() if count]
-    if found:
-        raise BadInput(
-            f"{shown}: {', '.join(found)} among {raw.height} rows cannot be scored from PLINK 1 genotypes; "
-            "use a score of single variants."
-        )
-    if not ({"hm_chr", "hm_pos"} <= set(raw.columns) or {"chr_name", "chr_position"} <= set(raw.columns)):
-        raise BadInput(
-            f"{shown}: the scoring file has no positions (chr_name, chr_position or hm_chr, hm_pos); "
-            "use the harmonised file of the genotypes' genome build."
-        )
-
-
-def _flag(column: str) -> pl.Expr:
-    return pl.col(column).str.to_uppercase().is_in(_TRUE).fill_null(False)
-
-
-def _typed(raw: pl.DataFrame) -> pl.DataFrame:
-    """The columns of SCORING_VARIANTS from a table of text; what is no number becomes null."""
-    harmonised = {"hm_chr", "hm_pos"} <= set(raw.columns)
-    chromosome, position = ("hm_chr", "hm_pos") if harmonised else ("chr_name", "chr_position")
-    optional = {
-        "other_allele",
-        "hm_inferOtherAllele",
-        "allelefrequency_effect",
-        "is_dominant",
-        "is_recessive",
-    }
-    raw = raw.with_columns(pl.lit(None, pl.String).alias(name) for name in optional - set(raw.columns))
-    other = pl.coalesce("other_allele", "hm_inferOtherAllele").str.to_uppercase()
-    mode = pl.when(_flag("is_dominant")).then(pl.lit("dominant")).when(_flag("is_recessive"))
-    return raw.select(
-        "line",
-        chromosome=chromosome_name(chromosome),
-        position=pl.col(position).cast(pl.Int64, strict=False),
-        effect=pl.col("effect_allele").str.to_uppercase(),
+def _typed(raw: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """The columns of SCORING_VARIANTS from a table of text, and what features.genetics.score_checks looks at; what is no
+    number becomes null.
+    """  # noqa: D205
+    text = raw.select("line", *_texts(layout.places, layout.columns))
+    other = pl.coalesce("other", "inferred").str.to_uppercase()
+    mode = pl.when("dominant").then(pl.lit("dominant")).when("recessive").then(pl.lit("recessive"))
+    return text.with_columns(
+        *(pl.col(flag).str.to_uppercase().is_in(_TRUE).fill_null(False) for flag in _FLAGS)
+    ).with_columns(
+        *(chromosome_name(name).alias(name) for name in ("chromosome", "original_chromosome")),
+        *(_whole(name) for name in ("position", "original_position")),
+        pl.col("effect").str.to_uppercase(),
         other=pl.when(other.str.contains(NUCLEOTIDES)).then(other),
-        weight=pl.col("effect_weight").cast(pl.Float64, strict=False),
-        mode=mode.then(pl.lit("recessive")).otherwise(pl.lit("additive")),
-        frequency=pl.col("allelefrequency_effect").cast(pl.Float64, strict=False),
+        weight_text=pl.col("weight"),
+        weight=pl.col("weight").cast(pl.Float64, strict=False),
+        frequency_text=pl.col("frequency"),
+        frequency=pl.col("frequency").cast(pl.Float64, strict=False),
+        mode=mode.otherwise(pl.lit("additive")),
     )
 
 
-def _refuse_bad_rows(raw: pl.DataFrame, variants: pl.DataFrame, shown: str) -> None:
-    never = pl.lit(False)
-    both = (
-        _flag("is_dominant") & _flag("is_recessive")
-        if {"is_dominant", "is_recessive"} <= set(raw.columns)
-        else never
-    )
-    bad = {
-        "effect_weight is not a finite number": variants.filter(
-            ~pl.col("weight").is_finite().fill_null(False)
-        ),
-        "effect_allele is empty": variants.filter(pl.col("effect").is_null()),
-        "effect and other allele are the same": variants.filter(pl.col("effect") == pl.col("other")),
-        "allelefrequency_effect is not between 0 and 1": variants.filter(
-            ~pl.col("frequency").is_between(0, 1)
-        ),
-        "both is_dominant and is_recessive are true": raw.filter(both),
-    }
-    problems = [
-        f"{shown}: {what} in {rows.height} row(s), first at line {rows['line'].item(0)}; mend or fetch the file again."
-        for what, rows in bad.items()
-        if rows.height
+def _texts(places: Mapping[str, int], columns: tuple[str, ...]) -> list[pl.Expr]:
+    return [
+        (pl.col(columns[places[name]]) if name in places else pl.lit(None, pl.String)).alias(name)
+        for name in _TEXTS
     ]
-    if problems:
-        raise BadInput(*problems)
 
 
-def _refuse_two_weights(distinct: pl.DataFrame, shown: str) -> None:
-    key = ["chromosome", "position", "effect", "other", "mode"]
-    placed = distinct.filter(pl.col("position").is_not_null())
-    again = placed.filter(pl.struct(key).is_duplicated())
-    if again.height:
-        raise BadInput(
-            f"{shown}: {again.select(key).unique().height} variant(s) have two different weights, first at line "
-            f"{again['line'].item(0)}; keep one row for each."
-        )
+def _whole(name: str) -> pl.Expr:
+    """A position; R writes 100000 as 1e+05."""
+    text = pl.col(name)
+    real = text.cast(pl.Float64, strict=False)
+    whole = pl.when(real.is_finite() & (real == real.floor()) & (real.abs() < 1e10)).then(real)
+    number = pl.coalesce(text.cast(pl.Int64, strict=False), whole.cast(pl.Int64))
+    return pl.when(number > 0).then(number).alias(name)
+
+
+def _distinct(variants: pl.DataFrame) -> pl.DataFrame:
+    """The rows without those that repeat an earlier one; only rows that share their place can."""
+    place = pl.struct(*_PLACED, pl.when(pl.col("position").is_null()).then("id"))
+    again = variants.select(place.is_duplicated()).to_series()
+    if not again.any():
+        return variants
+    keys = ["chromosome", "position", "id", "effect", "other", "mode", "weight"]
+    kept = variants.filter(again).unique(keys, keep="first", maintain_order=True)
+    return pl.concat([variants.filter(~again), kept]).sort("line")

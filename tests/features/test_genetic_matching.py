@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.genetics.matching import UNUSED, Match, complement, match_variants
+from features.genetics.allele_pairs import complement
+from features.genetics.genotypes import VARIANTS as COLUMNS
+from features.genetics.matching import UNUSED, Match, match_variants
 from features.genetics.scoring_files import SCORING_VARIANTS, ScoringFile
 
 Row = tuple[str | None, int | None, str, str | None]
@@ -25,10 +27,10 @@ VARIANTS = [
 
 
 def match(rows: Sequence[Row], *, palindromic: str = "drop") -> Match:
-    table = [(n, c, p, e, o, 1.0, "additive", None) for n, (c, p, e, o) in enumerate(rows, start=2)]
+    table = [(n, c, p, e, o, 1.0, "additive", None, None) for n, (c, p, e, o) in enumerate(rows, start=2)]
     scoring = ScoringFile("x", "x.txt", {}, pl.DataFrame(table, schema=SCORING_VARIANTS, orient="row"), 0)
-    columns = ["variant", "chromosome", "position", "a1", "a2"]
-    variants = pl.DataFrame([(n, *v) for n, v in enumerate(VARIANTS)], schema=columns, orient="row")
+    held = [(n, c, p, None, a1, a2, False) for n, (c, p, a1, a2) in enumerate(VARIANTS)]
+    variants = pl.DataFrame(held, schema=COLUMNS, orient="row")
     return match_variants(scoring, variants, palindromic=palindromic)
 
 

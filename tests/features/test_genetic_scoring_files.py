@@ -47,9 +47,9 @@ def test_header_and_variants(tmp_path: Path, content: str | bytes) -> None:
     assert score.source == "PGS000000: Nobody N et al. Journal (2020). doi:10.0/0=1"
     assert score.genome_build == "GRCh37"
     assert score.variants.rows() == [
-        (7, "1", 100, "A", "G", 0.5, "additive", None),
-        (8, "2", 200, "C", None, -0.001, "additive", None),
-        (9, "X", 300, "T", "TA", 2.0, "additive", None),
+        (7, "1", 100, "A", "G", 0.5, "additive", None, "rs1"),
+        (8, "2", 200, "C", None, -0.001, "additive", None, "rs2"),
+        (9, "X", 300, "T", "TA", 2.0, "additive", None, "rs3"),
     ]
 
 
@@ -87,12 +87,12 @@ def test_modes_and_frequencies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (f"{ROW}\n1\t100\tA\tG\tnan\n", "effect_weight is not a finite number in 1 row(s), first at line 2"),
+        (f"{ROW}\n1\t100\tA\tG\tnan\n", "the weight is not a finite number in 1 row(s), first at line 2"),
         (
             f"#a=b\n{ROW}\n1\t1\tA\tG\t1\n1\t2\tA\tG\t0,5\n",
-            "not a finite number in 1 row(s), first at line 4",
+            "the weight is written with a decimal comma in 1 row(s), first at line 4",
         ),
-        (f"{ROW}\n1\t100\t\tG\t1\n", "effect_allele is empty"),
+        (f"{ROW}\n1\t100\t\tG\t1\n", "the effect allele is empty in 1 row(s), first at line 2"),
         (f"{ROW}\n1\t100\tA\tA\t1\n", "effect and other allele are the same"),
         (
             f"{ROW}\n1\t1\tA\tG\t1\n1\t1\tA\tG\t2\n",
@@ -100,22 +100,31 @@ def test_modes_and_frequencies(tmp_path: Path) -> None:
         ),
         (
             f"{ROW}\tallelefrequency_effect\n1\t1\tA\tG\t1\t1.2\n",
-            "allelefrequency_effect is not between 0 and 1",
+            "the effect allele's frequency is not between 0 and 1",
         ),
         (
             f"{ROW}\tis_dominant\tis_recessive\n1\t1\tA\tG\t1\tTrue\tTrue\n",
             "both is_dominant and is_recessive",
         ),
-        (f"{ROW}\tis_haplotype\n1\t1\tA\tG\t1\tTrue\n1\t2\tA\tG\t1\tFalse\n", "1 haplotypes among 2 rows"),
-        (f"{ROW}\tis_interaction\n1\t1\tA\tG\t1\tTRUE\n", "1 interactions among 1 rows"),
-        (f"{ROW}\n6\t1\tHLA-B*07:02\t\t1\n", "1 alleles not written in A, C, G, T (such as HLA alleles)"),
+        (
+            f"{ROW}\tis_haplotype\n1\t1\tA\tG\t1\tTrue\n1\t2\tA\tG\t1\tFalse\n",
+            "1 haplotypes (line 2) among 2 rows",
+        ),
+        (f"{ROW}\tis_interaction\n1\t1\tA\tG\t1\tTRUE\n", "1 interactions (line 2) among 1 rows"),
+        (
+            f"{ROW}\n6\t1\tHLA-B*07:02\t\t1\n",
+            "1 alleles not written in A, C, G, T (such as HLA alleles) (line 2: HLA-B*07:02) among 1 rows",
+        ),
         ("chr_name\tchr_position\teffect_allele\n1\t1\tA\n", "has no column effect_weight"),
-        ("chr_name\teffect_allele\teffect_weight\n1\tA\t1\n", "no positions"),
-        ("effect_allele\tdosage_0_weight\nA\t1\n", "weights by genotype"),
+        (
+            "chr_name\teffect_allele\teffect_weight\n1\tA\t1\n",
+            "no positions (chr_name and chr_position, or hm_chr and hm_pos) and no ids",
+        ),
+        ("effect_allele\tdosage_0_weight\nA\t1\n", "the score weighs genotypes (dosage_0_weight"),
         (f"{ROW}\n", "no variants"),
-        (f"{ROW}\n1\t1\tA\tG\t1\t2\t3\t4\n", "not a PGS Catalog scoring file"),
-        ("", "not a PGS Catalog scoring file"),
-        (gzip.compress(FILE.encode(), mtime=0)[:-20], "cannot be read"),
+        (f"{ROW}\n1\t1\tA\tG\t1\t2\t3\t4\n", "line 2 has 8 cells, but the table has 5 columns"),
+        ("", "this is not a scoring file"),
+        (gzip.compress(FILE.encode(), mtime=0)[:-20], "is cut short (its gzip ends early); fetch it again"),
     ],
 )
 def test_refused(tmp_path: Path, content: str | bytes, expected: str) -> None:
@@ -156,10 +165,16 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
         ("PGS000001_hmPOS_GRCh38.txt", 77),
         ("PGS000802_hmPOS_GRCh37.txt", 19),
         ("OPGS017309.txt", 697),
-        ("PGS000002.txt.gz", "no positions"),
-        ("PGS004255_hmPOS_GRCh38.txt.gz", "weights by genotype"),
-        ("complex_variants_PGS000021.txt", "3 haplotypes, 5 diplotypes among 33 rows"),
-        ("complex_variants_PGS004239.txt", "3 haplotypes, 6 alleles not written in A, C, G, T"),
+        ("PGS000002.txt.gz", 77),
+        ("PGS004255_hmPOS_GRCh38.txt.gz", "weighs genotypes"),
+        (
+            "complex_variants_PGS000021.txt",
+            r"3 haplotypes \(lines 7, 8, 9: HLA-A\*24.*, 5 diplotypes \(lines 2, 3, 4, .*among 33 rows",
+        ),
+        (
+            "complex_variants_PGS004239.txt",
+            r"3 haplotypes .*, 6 alleles not written in A, C, G, T .*lines 9, 10, 11, \.\.\.: HLA-DQB1_30_Y",
+        ),
     ],
 )
 def test_published_files(file: str, expected: int | str) -> None:
