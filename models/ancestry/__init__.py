@@ -1,0 +1,1 @@
+"""Genetic ancestry, fitted: principal components, reference populations, scores normalised for ancestry."""
