@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Literal
 
 from features.errors import BadInput
 
@@ -12,7 +12,7 @@ BUILDS = ("GRCh37", "GRCh38")
 PALINDROMIC_POLICIES = ("drop", "keep", "frequency")
 SHARED_VARIANTS = ("common", "each")
 IMPUTATIONS = ("mean", "none", "hardy_weinberg")
-NORMALISATIONS = ("mean", "mean_variance")
+NORMALISATIONS: tuple[Literal["mean", "mean_variance"], ...] = ("mean", "mean_variance")
 VCF_FIELDS = ("GT", "DS")
 SCORING_FILE, COHORT = "scoring_file", "cohort"  # sources of frequencies that are no file of their own
 MOST_COMPONENTS = 40
