@@ -73,8 +73,9 @@ def prepare_patients(X: pl.DataFrame, recipe: Recipe) -> PreparedPatients:
     Raises:
         BadTarget: a column is missing, or a step has too few patients.
     """
-    adjustment = None if recipe.plan is None else Adjustment.fit(X, recipe.plan, columns=recipe.columns)
-    seen = X.select(recipe.columns) if adjustment is None else adjustment.transform(X)
+    adjustment, seen = None, X.select(recipe.columns)
+    if recipe.plan is not None:
+        adjustment, seen = Adjustment.fit_transform(X, recipe.plan, columns=recipe.columns)
     shared = CLUSTERERS[recipe.clusterer].prepare(seen, recipe.options)
     representation = getattr(shared, "representation", None) or Representation.fit(seen, recipe.options)
     return PreparedPatients(adjustment, seen, shared, representation, representation.transform(seen))

@@ -138,7 +138,10 @@ def feature_recipe(study: Study, name: str, columns: pl.DataFrame) -> Recipe:
 
 
 def plan_for(plan: AdjustmentPlan, columns: Sequence[str]) -> AdjustmentPlan:
-    """Return the part of an adjustment that concerns some columns; composites are left out, or they would count twice."""
+    """Return the part of an adjustment that concerns some columns.
+
+    Composites are left out, or they would count twice, and so are components and raw scores: strata are not of ancestry.
+    """
     known = set(columns)
     plates = {plate: tuple(one for one in own if one in known) for plate, own in plan.plates.items()}
     norms = plan.norms
@@ -151,6 +154,7 @@ def plan_for(plan: AdjustmentPlan, columns: Sequence[str]) -> AdjustmentPlan:
         plates={plate: own for plate, own in plates.items() if own},
         norms=norms,
         composites={},
+        genetics=None if plan.genetics is None else plan.genetics.concerning(columns),
     )
 
 

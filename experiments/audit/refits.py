@@ -144,7 +144,7 @@ def _inner(task: RefitTask) -> Refit:
 
 def fitted(task: RefitTask, part: CellData, seed: int) -> tuple[Adjustment, Learner]:
     """Fit the adjustment, then the learner on what it makes of the same rows."""
-    adjustment = Adjustment.fit(
+    adjustment, seen = Adjustment.fit_transform(
         part.X,
         task.plan,
         columns=task.procedure.predictors,
@@ -152,7 +152,7 @@ def fitted(task: RefitTask, part: CellData, seed: int) -> tuple[Adjustment, Lear
         seed=seed,
     )
     inner = replace(task.procedure, predictors=adjustment.predictors)
-    learner = inner.build(task.parameters, seed).fit(adjustment.transform(part.X), part.target)
+    learner = inner.build(task.parameters, seed).fit(seen, part.target)
     return adjustment, learner
 
 

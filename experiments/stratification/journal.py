@@ -90,6 +90,8 @@ def _plain(recipe: Recipe) -> tuple[Any, ...]:
 def _column_bytes(column: pl.Series) -> bytes:
     if column.dtype.is_numeric():
         return column.cast(pl.Float64).fill_null(float("nan")).to_numpy().tobytes()
+    if column.dtype == pl.Binary:
+        return b"".join(b"-" if value is None else b"%d:%b" % (len(value), value) for value in column)
     return "\x1f".join("\x1e" if value is None else str(value) for value in column).encode()
 
 

@@ -122,6 +122,8 @@ def scramble(data: CellData, index: Integers, seed: int) -> CellData:
         if column.dtype.is_numeric():
             noise = pl.Series(generator.normal(0, 1000, len(index)))
             columns.append(column.cast(pl.Float64).scatter(index, noise).cast(column.dtype, strict=False))
+        elif column.dtype == pl.Binary:
+            columns.append(_scrambled_bytes(column, index, generator))
         else:
             text = pl.Series([f"noise {code}" for code in generator.integers(0, 3, len(index))])
             columns.append(column.cast(pl.String).scatter(index, text))
@@ -133,6 +135,18 @@ def scramble(data: CellData, index: Integers, seed: int) -> CellData:
         time[index] = generator.uniform(0, 2 * max(data.target.horizons), len(index))
     target = replace(data.target, cause=cause, time=time)
     return CellData(rows=data.rows, X=pl.DataFrame(columns), target=target)
+
+
+def _scrambled_bytes(column: pl.Series, index: Integers, generator: np.random.Generator) -> pl.Series:
+    """Return bytes, such as genotypes, with noise in some rows; what all values begin with names their kind and stays."""
+    values = column.to_list()
+    known = [value for value in values if value is not None]
+    pairs = enumerate(zip(min(known), max(known), strict=False)) if known else ()
+    start = known[0][: next((place for place, (one, other) in pairs if one != other), 0)] if known else b""
+    for place in index:
+        if values[place] is not None:
+            values[place] = start + generator.bytes(len(values[place]) - len(start))
+    return pl.Series(column.name, values, dtype=pl.Binary)
 
 
 def scramble_after(data: CellData, cut: float, seed: int) -> CellData:
@@ -182,6 +196,8 @@ def _tells_outcome(column: pl.Series, target: Target) -> bool:
 
     Such a column (who is a control) is no predictor, as refuse_proxies sees to, but a transform may stand on it.
     """
+    if column.dtype == pl.Binary:  # genotypes: no level of them is a class
+        return False
     if column.dtype.is_numeric() and column.head(FEW_ROWS).n_unique() > MOST_LEVELS:
         return False
     known = target.weights(target.main) > 0

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from models.adjustment.composites import FittedComposite
 from models.adjustment.frames import Frame, matrix
+from models.adjustment.genetics import Genetics
 from models.adjustment.imputation import Imputation
 from models.adjustment.naming import require_named
 from models.adjustment.norms import Norms
 from models.adjustment.plan import AdjustmentPlan
 from models.adjustment.steps import Centres, Composites, Limits, Plates, Step
+from models.adjustment.stored import is_whole
 from models.columns import is_category
 from models.errors import BadTarget
 from models.preprocessing import number_values, require_columns
@@ -34,6 +36,7 @@ class Adjustment:
         numbers: those of them that hold numbers.
         harmonise: the method that was chosen among the plan's.
         impute: the method that was chosen among the plan's.
+        genetics: what is done to polygenic scores, before all else; None without.
         limits: draws below limits of detection; None where the feature set's substitutes stay.
         plates: effects of plates; None without.
         norms: regression norms; None without.
@@ -47,6 +50,7 @@ class Adjustment:
     numbers: tuple[str, ...]
     harmonise: str
     impute: str
+    genetics: Genetics | None = None
     limits: Limits | None = None
     plates: Plates | None = None
     norms: Norms | None = None
@@ -66,7 +70,27 @@ class Adjustment:
         patients: Integers | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn every step from training rows, without their outcomes.
+        """Learn every step from training rows, without their outcomes; see `fit_transform`."""
+        return cls.fit_transform(
+            X, plan, columns=columns, harmonise=harmonise, impute=impute, patients=patients, seed=seed
+        )[0]
+
+    @classmethod
+    def fit_transform(
+        cls,
+        X: pl.DataFrame,
+        plan: AdjustmentPlan,
+        *,
+        columns: Sequence[str],
+        harmonise: str | None = None,
+        impute: str | None = None,
+        patients: Integers | None = None,
+        seed: int = 0,
+    ) -> tuple[Self, pl.DataFrame]:
+        """Learn every step from training rows, without their outcomes, and return them as a learner is to see them.
+
+        That is what `transform` gives of them, but for components that were fitted on these people: theirs are those of the
+        fit, which those of new people are comparable with.
 
         Args:
             X: predictors and the plan's context columns; others are ignored.
@@ -75,7 +99,7 @@ class Adjustment:
             harmonise: one of plan.harmonise; None: its first.
             impute: one of plan.impute; None: its first.
             patients: the patient of each row, shape (rows,); None: each row is a patient of its own.
-            seed: of the draws below limits of detection.
+            seed: of the draws below limits of detection and of the components' start.
 
         Raises:
             BadTarget: a column is missing, or a step has too few patients.
@@ -93,12 +117,14 @@ class Adjustment:
             impute=_chosen("impute", impute, plan.impute),
         )
         values = made._frame(X)
+        if plan.genetics is not None:
+            made = replace(made, genetics=Genetics.fit(X, values, plan.genetics, groups, int(seed)))
         for name, fit in made._fits(X, values, groups, int(seed)):
             if fit is not None:
                 fit.apply(X, values)
                 steps: dict[str, Any] = {name: fit}
                 made = replace(made, **steps)
-        return made
+        return made, made._seen(X, values)
 
     def _fits(
         self, X: pl.DataFrame, values: Frame, patients: Integers, seed: int
@@ -131,13 +157,21 @@ class Adjustment:
 
     @property
     def predictors(self) -> tuple[str, ...]:
-        """The columns of the adjusted frame: the learner's predictors, then the composites."""
-        return (*self.columns, *sorted(self.plan.composites))
+        """The columns of the adjusted frame: the learner's predictors, then composites, components and raw scores."""
+        return (*self.columns, *self.plan.further(self.columns))
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """The fitted steps in the order in which they are applied."""
-        every = (self.limits, self.plates, self.norms, self.composites, self.centres, self.imputation)
+        every = (
+            self.genetics,
+            self.limits,
+            self.plates,
+            self.norms,
+            self.composites,
+            self.centres,
+            self.imputation,
+        )
         return tuple(step for step in every if step is not None)
 
     def transform(self, X: pl.DataFrame) -> pl.DataFrame:
@@ -152,6 +186,9 @@ class Adjustment:
         values = self._frame(X)
         for step in self.steps:
             step.apply(X, values)
+        return self._seen(X, values)
+
+    def _seen(self, X: pl.DataFrame, values: Frame) -> pl.DataFrame:
         return pl.DataFrame(
             [
                 pl.Series(name, values[name], dtype=pl.Float64, nan_to_null=True)
@@ -176,9 +213,9 @@ class Adjustment:
             raise BadTarget(
                 f"The adjustment has no centres' parameters (harmonise: {self.harmonise}), so local patients change nothing."
             )
-        require_columns(X, (*self.columns, *self.plan.needed, *self.plan.plates))
+        require_columns(X, (*self.columns, *self.plan.needed, *self.plan.plates, *self.plan.genetic_places))
         values = self._frame(X)
-        for step in (self.limits, self.plates, self.norms, self.composites):
+        for step in (self.genetics, self.limits, self.plates, self.norms, self.composites):
             if step is not None:
                 step.apply(X, values)
         count = X.height if patients is None else len(np.unique(patients))
@@ -200,6 +237,7 @@ class Adjustment:
             "numbers": list(self.numbers),
             "harmonise": self.harmonise,
             "impute": self.impute,
+            "genetics": None if self.genetics is None else self.genetics.to_state(),
             **{name: None if (step := getattr(self, name)) is None else step.to_state() for name in READERS},
         }
 
@@ -207,17 +245,22 @@ class Adjustment:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild from `to_state`; raises BadTarget where it is damaged."""
         try:
+            plan = AdjustmentPlan.from_json(state["plan"])
+            genetics = state.get("genetics")  # models of before 1.1 have none
             made = cls(
-                plan=AdjustmentPlan.from_json(state["plan"]),
+                plan=plan,
                 columns=tuple(map(str, state["columns"])),
                 numbers=tuple(map(str, state["numbers"])),
                 harmonise=str(state["harmonise"]),
                 impute=str(state["impute"]),
+                genetics=None
+                if genetics is None or plan.genetics is None
+                else Genetics.from_state(genetics, plan.genetics),
                 **{
                     name: None if state[name] is None else read(state[name]) for name, read in READERS.items()
                 },
             )
-            whole = _whole(made)
+            whole = is_whole(made)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as problem:
             raise BadTarget("The stored adjustment is damaged; train the model again.") from problem
         if not whole:
@@ -233,39 +276,6 @@ READERS: Mapping[str, Any] = {
     "centres": Centres.from_state,
     "imputation": Imputation.from_state,
 }
-
-
-def _whole(made: Adjustment) -> bool:
-    """Tell whether the steps are those of the plan and name columns that there are."""
-    plan, known = made.plan, {*made.numbers, *made.plan.composites}
-    used: set[str] = set()
-    needed: set[str] = set()
-    if made.limits is not None:
-        used |= {name for one in made.limits.markers for name in (one.value, one.flag)}
-        used |= set(made.limits.hashed) - set(made.columns)
-    if made.plates is not None:
-        used |= {name for one in made.plates.effects.values() for name in one.columns}
-        needed |= set(made.plates.effects) - set(plan.context)
-    if made.norms is not None:
-        used |= set(made.norms.columns)
-        needed |= set(made.norms.regressors)
-    if made.composites is not None:
-        used |= {name for one in made.composites.each for name in one.columns}
-    if made.centres is not None:
-        used |= set(made.centres.harmonisation.columns)
-        needed |= {*made.centres.regressors, *({made.centres.batch} - set(plan.context))}
-    if made.imputation is not None:
-        used |= set(made.imputation.columns)
-    return (
-        used <= known
-        and needed <= set(plan.needed)
-        and set(made.numbers) <= set(made.columns)
-        and (made.composites is None) == (not plan.composites)
-        and [one.name for one in (() if made.composites is None else made.composites.each)]
-        == sorted(plan.composites)
-        and made.harmonise in plan.harmonise
-        and made.impute in plan.impute
-    )
 
 
 def _chosen(place: str, given: str | None, options: Sequence[str]) -> str:

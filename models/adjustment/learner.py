@@ -21,6 +21,7 @@ from models.target import Target
 Floats = NDArray[np.float64]
 
 ADJUSTMENT_FILE, VERSION = "adjustment.json", 1
+GENETIC = "genetic"  # the feature set of genotypes and scores
 HARMONISE, IMPUTE = "harmonise", "impute"  # tuned parameters where the plan has several
 
 
@@ -55,8 +56,8 @@ class AdjustedLearner:
         self._choice = (str(own.get(HARMONISE, plan.harmonise[0])), str(own.get(IMPUTE, plan.impute[0])))
         self._plan, self._predictors, self._seed = plan, predictors, int(seed)
         self._adjustment: Adjustment | None = None
-        more = {} if modalities is None else {"modalities": _with_composites(modalities, plan)}
-        seen = None if predictors is None else (*sorted(set(predictors)), *sorted(plan.composites))
+        more = {} if modalities is None else {"modalities": _with_further(modalities, plan)}
+        seen = None if predictors is None else (*sorted(set(predictors)), *plan.further(tuple(predictors)))
         rest = {name: value for name, value in parameters.items() if name not in own}
         self._inner = inner(rest, predictors=seen, seed=seed, **more)
 
@@ -104,7 +105,7 @@ class AdjustedLearner:
         if columns is None:
             columns = [name for name in X.columns if name not in self._plan.context]
         harmonise, impute = self._choice
-        adjustment = Adjustment.fit(
+        adjustment, seen = Adjustment.fit_transform(
             X,
             self._plan,
             columns=columns,
@@ -113,7 +114,6 @@ class AdjustedLearner:
             patients=target.groups,
             seed=self._seed,
         )
-        seen = adjustment.transform(X)
         shared = self._inner.prepare(seen, target) if isinstance(self._inner, PreparedLearner) else None
         return adjustment, seen, shared
 
@@ -219,14 +219,15 @@ def _space(
     return {**({} if inner is None else inner(trial)), **chosen}
 
 
-def _with_composites(modalities: Mapping[str, str], plan: AdjustmentPlan) -> dict[str, str]:
-    """Return the feature set of each column; a composite is of that of its first column."""
+def _with_further(modalities: Mapping[str, str], plan: AdjustmentPlan) -> dict[str, str]:
+    """Return the feature set of each column; a composite is of that of its first column, a component of the scores'."""
     own = {
         name: modalities[one.columns[0]]
         for name, one in plan.composites.items()
         if one.columns[0] in modalities
     }
-    return {**modalities, **own}
+    genetic = () if plan.genetics is None else plan.genetics.further(tuple(modalities))
+    return {**modalities, **own, **dict.fromkeys(genetic, GENETIC)}
 
 
 def _require_context(X: pl.DataFrame, plan: AdjustmentPlan) -> None:

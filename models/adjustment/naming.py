@@ -11,9 +11,9 @@ from models.errors import BadTarget
 
 def require_named(plan: AdjustmentPlan, columns: Sequence[str], X: pl.DataFrame) -> None:
     """Refuse a plan that names columns which the learner does not predict from, or categories where numbers are needed."""
-    kinds = X.schema
+    kinds, further = X.schema, plan.further(columns)
     for place, names in plan.named.items():
-        derived = set(plan.composites) if place == "columns" else set()
+        derived = set(further) if place == "columns" else set()
         absent = sorted(set(names) - {*columns, *derived})
         if absent:
             raise BadTarget(
@@ -28,3 +28,9 @@ def require_named(plan: AdjustmentPlan, columns: Sequence[str], X: pl.DataFrame)
     clash = sorted(set(plan.composites) & set(X.columns))
     if clash:
         raise BadTarget(f"composites: {', '.join(clash)} is the name of a column already; give another name.")
+    clash = sorted(set(further) & set(X.columns))
+    if clash:
+        raise BadTarget(
+            f"genetics: {', '.join(clash[:10])} stand among the columns already; fit components in the fold or project them on a "
+            "reference, not both."
+        )

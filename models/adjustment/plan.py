@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from models.adjustment.genetic_plan import GeneticPlan
 from models.errors import BadTarget
 
 HARMONISE = ("none", "centring", "combat", "random_intercept")
@@ -79,6 +80,7 @@ class AdjustmentPlan:
         plates: predictors by the context column of the plate that they were measured on; its effect is taken out.
         norms: regression norms of controls; None: no such norms.
         composites: further predictors by name.
+        genetics: what is done to polygenic scores, before all else; None: nothing.
     """
 
     harmonise: tuple[str, ...] = ("none",)
@@ -92,6 +94,7 @@ class AdjustmentPlan:
     plates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     norms: NormRegression | None = None
     composites: Mapping[str, Composite] = field(default_factory=dict)
+    genetics: GeneticPlan | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; raises BadTarget."""
@@ -112,13 +115,19 @@ class AdjustmentPlan:
     def context(self) -> tuple[str, ...]:
         """The context columns that X must hold beside the predictors, sorted."""
         controls = () if self.norms is None else (self.norms.controls,)
-        return tuple(sorted({*self.places, *controls}))
+        genetic = () if self.genetics is None else self.genetics.context
+        return tuple(sorted({*self.places, *controls, *genetic}))
 
     @property
     def places(self) -> tuple[str, ...]:
         """Those of the context columns that a fitted adjustment still needs: who is a control counts in training alone."""
         harmonised = () if self.harmonise == ("none",) else (self.batch,)
-        return tuple(sorted({*harmonised, *self.plates}))
+        return tuple(sorted({*harmonised, *self.plates, *self.genetic_places}))
+
+    @property
+    def genetic_places(self) -> tuple[str, ...]:
+        """Those of `places` that genetic steps need: genotypes, projected components; sorted."""
+        return () if self.genetics is None else self.genetics.places
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -135,7 +144,13 @@ class AdjustmentPlan:
             **({} if self.norms is None else {"norms.columns": self.norms.columns}),
             **{f"plates.{plate}": columns for plate, columns in self.plates.items()},
             **{f"composites.{name}": one.columns for name, one in self.composites.items()},
+            **({} if self.genetics is None else self.genetics.named),
         }
+
+    def further(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the predictors that the adjustment adds to a learner's columns, in their order."""
+        genetic = () if self.genetics is None else self.genetics.further(columns)
+        return (*sorted(self.composites), *genetic)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values; `from_json` gives it back."""
@@ -146,7 +161,7 @@ class AdjustmentPlan:
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         """Rebuild from `to_json`; raises BadTarget where it is damaged."""
         try:
-            norms = plain["norms"]
+            norms, genetics = plain["norms"], plain.get("genetics")
             made = {
                 **plain,
                 "harmonise": _names(plain["harmonise"]),
@@ -156,6 +171,7 @@ class AdjustmentPlan:
                 "plates": {plate: _names(columns) for plate, columns in plain["plates"].items()},
                 "norms": None if norms is None else NormRegression(**_tupled(norms)),
                 "composites": {name: Composite(**_tupled(one)) for name, one in plain["composites"].items()},
+                "genetics": None if genetics is None else GeneticPlan.from_json(genetics),
             }
             return cls(**made)
         except (KeyError, TypeError, AttributeError) as problem:

@@ -12,6 +12,7 @@ from models.adjustment.composites import FittedComposite
 from models.adjustment.design import Design, needed
 from models.adjustment.draws import row_hash, uniform
 from models.adjustment.frames import Frame, matrix, put, texts
+from models.adjustment.genetic_plan import COMPONENT
 from models.adjustment.harmonisation import Harmonisation
 from models.adjustment.limits import LimitOfDetection, fit_limit, pairs
 from models.adjustment.plan import AdjustmentPlan
@@ -239,12 +240,14 @@ class Centres:
 
 
 def harmonised(plan: AdjustmentPlan, values: Frame) -> tuple[str, ...]:
-    """Return the columns to harmonise: those declared, or every number with more than two values, covariates apart."""
+    """Return the columns to harmonise: those declared, or every number with more than two values, covariates apart.
+
+    Components of ancestry are not, unless declared: that centres differ in them is no effect of a centre's devices.
+    """
     if plan.columns is not None:
         return tuple(sorted(set(plan.columns)))
-    return tuple(
-        sorted(name for name, found in values.items() if name not in plan.covariates and _many_valued(found))
-    )
+    apart = {*plan.covariates, *(name for name in values if name.startswith(COMPONENT))}
+    return tuple(sorted(name for name, found in values.items() if name not in apart and _many_valued(found)))
 
 
 def _many_valued(values: NDArray[np.float64]) -> bool:

@@ -165,7 +165,7 @@ def _with_places(matrix: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
         learner = load_learner(bundle.parts)
     if not isinstance(learner, AdjustedLearner):
         return matrix
-    places = learner.adjustment.plan.places
+    places = sorted(set(learner.adjustment.plan.places) - set(matrix.columns))
     known = read_frame(Path("assembled/context.parquet"))
     nowhere = [pl.lit(None, dtype=pl.String).alias(name) for name in places if name not in known.columns]
     return matrix.join(

@@ -11,6 +11,11 @@ from models.contract import LearnerKind
 from models.errors import BadTarget
 from models.registry import LEARNERS
 from pipeline.settings.base import Name, Settings
+from pipeline.settings.genetic_adjustment import (
+    GeneticAdjustmentSettings,
+    genetic_descriptions,
+    genetic_problems,
+)
 
 if TYPE_CHECKING:
     from pipeline.settings.study import Study
@@ -56,6 +61,7 @@ class AdjustmentSettings(Settings):
     plates: dict[str, Columns] = {}  # columns by the context column of their plate
     norms: NormSettings | None = None
     composites: dict[Name, CompositeSettings] = {}
+    genetics: GeneticAdjustmentSettings | None = None
 
     def plan(self) -> AdjustmentPlan:
         """Return the plan that models know; raises BadTarget where it cannot be carried out."""
@@ -72,6 +78,7 @@ class AdjustmentSettings(Settings):
             plates=dict(self.plates),
             norms=norms,
             composites={name: Composite(**one.model_dump()) for name, one in self.composites.items()},
+            genetics=None if self.genetics is None else self.genetics.plan(),
         )
 
 
@@ -89,8 +96,8 @@ def kind_of(study: "Study", learner: str) -> LearnerKind:
 
 
 def with_composites(columns: pl.DataFrame, plan: AdjustmentPlan | None) -> pl.DataFrame:
-    """Return column descriptions (ColumnDescriptions) with those of a plan's composites."""
-    if plan is None or not plan.composites:
+    """Return column descriptions (ColumnDescriptions) with those of a plan's composites, components and raw scores."""
+    if plan is None:
         return columns
     made = [
         columns.filter(pl.col("column") == one.columns[0]).with_columns(
@@ -104,7 +111,8 @@ def with_composites(columns: pl.DataFrame, plan: AdjustmentPlan | None) -> pl.Da
         )
         for name, one in sorted(plan.composites.items())
     ]
-    return pl.concat([columns, *made]).sort("column")
+    made += genetic_descriptions(columns, plan)
+    return pl.concat([columns, *made]).sort("column") if made else columns
 
 
 def adjustment_problems(study: "Study") -> list[str]:
@@ -118,6 +126,8 @@ def adjustment_problems(study: "Study") -> list[str]:
         problems += [f"adjustments.{name}.{text}" for text in _own_problems(one)]
     known = ", ".join(sorted(study.adjustments)) or "none"
     for learner, item in study.learners.items():
+        if (item.kind or learner) != NO_COLUMNS:
+            problems += [text for text in genetic_problems(study, learner) if text not in problems]
         if item.adjustment is None:
             continue
         if item.adjustment not in study.adjustments:
