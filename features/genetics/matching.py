@@ -155,7 +155,7 @@ def _unplaced(*, by_id: bool) -> pl.Expr:
 def _read_by_frequency(pairs: pl.DataFrame, rows: pl.DataFrame, frequencies: pl.DataFrame) -> pl.DataFrame:
     """Turn palindromic variants whose effect allele is common on one side and rare on the other."""
     pairs = pairs.join(
-        frequencies.select("variant", in_genotypes="frequency"),
+        frequencies.select("variant", in_genotypes=pl.col("frequency").fill_nan(None)),
         on="variant",
         how="left",
         maintain_order="left",

@@ -76,17 +76,16 @@ class Findings:
         return f"{self._counts[kind]} {_COMPLEX[kind]} (line{plural} {lines}{more}{': ' if names else ''}{names})"
 
 
-def refuse_two_weights(distinct: pl.DataFrame, shown: str) -> None:
-    """Raise BadInput where one allele of a variant has two different weights."""
-    key = ["chromosome", "position", "effect", "other", "mode"]
+def refuse_two_weights(rows: pl.DataFrame, shown: str) -> None:
+    """Raise BadInput where rows, none of which repeats another, give one allele of a variant two different weights."""
     unplaced = pl.col("position").is_null()
-    key_of = pl.struct(*key, pl.when(unplaced).then("id").alias("id"))
-    known = ~unplaced | pl.col("id").is_not_null()
-    shared = distinct.filter(pl.struct("chromosome", "position").is_duplicated() & known)
-    again = shared.filter(key_of.is_duplicated())
+    key = pl.struct(
+        "chromosome", "position", "effect", "other", "mode", pl.when(unplaced).then("id").alias("id")
+    )
+    again = rows.filter(~unplaced | pl.col("id").is_not_null()).filter(key.is_duplicated())
     if again.height:
         raise BadInput(
-            f"{shown}: {again.select(key_of.alias('key')).n_unique()} variant(s) have two different weights, first at line "
+            f"{shown}: {again.select(key.alias('key')).n_unique()} variant(s) have two different weights, first at line "
             f"{again['line'].item(0)}; keep one row for each."
         )
 

@@ -13,6 +13,7 @@ import polars as pl
 from features.errors import BadInput
 
 BLOCK_BYTES = 1 << 25
+_OPENING_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEWLINE, _RETURN, _SPACE, _TAB = 10, 13, 32, 9
@@ -96,7 +97,7 @@ def read_rows(
     kept = sorted({0, *wanted})
     skipped = opening.line if headed else opening.line - 1
     number = 1
-    for block in _blocks(path, shown):
+    for block in _blocks(path, shown, size=BLOCK_BYTES):
         text, before = block, number
         number += block.count(b"\n")
         while before <= skipped and text:
@@ -166,7 +167,7 @@ def _cells(line: str, separator: str) -> tuple[str, ...]:
 
 def _lines(path: Path, shown: str) -> Iterator[str]:
     rest = b""
-    for block in _blocks(path, shown):
+    for block in _blocks(path, shown, size=_OPENING_BYTES):
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
             yield line.decode(errors="replace").rstrip("\r")
@@ -174,7 +175,7 @@ def _lines(path: Path, shown: str) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def _blocks(path: Path, shown: str) -> Iterator[bytes]:
+def _blocks(path: Path, shown: str, *, size: int) -> Iterator[bytes]:
     """Blocks of whole lines; only the last one may lack its line end."""
     try:
         with path.open("rb") as raw:
@@ -182,7 +183,7 @@ def _blocks(path: Path, shown: str) -> Iterator[bytes]:
             raw.seek(0)
             file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
             rest = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
-            while block := file.read(BLOCK_BYTES):
+            while block := file.read(size):
                 whole, newline, after = block.rpartition(b"\n")
                 if newline:
                     yield rest + whole + newline

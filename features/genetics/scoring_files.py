@@ -38,6 +38,7 @@ _TEXTS = (
 )
 NUCLEOTIDES = "^[ACGT]+$"
 _TRUE = ("TRUE", "1", "T", "YES", "Y")
+_MOST_POSITION = 1e9
 _CHROMOSOMES = {"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X", "PAR1": "X", "PAR2": "X", "M": "MT"}
 
 
@@ -150,8 +151,7 @@ def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
             originals.append(rows.select("line", **{name: f"original_{name}" for name in _PLACED}))
     findings.refuse()
     variants = pl.concat(frames)
-    distinct = _distinct(variants)
-    refuse_two_weights(distinct, shown)
+    distinct = _distinct(variants, shown)
     return ScoringFile(
         name,
         shown,
@@ -175,13 +175,15 @@ def _typed(raw: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     number becomes null.
     """  # noqa: D205
     text = raw.select("line", *_texts(layout.places, layout.columns))
+    text = text.with_columns(
+        *(_chromosomes(text[name]) for name in ("chromosome", "original_chromosome")),
+        *(_whole(text[name]) for name in ("position", "original_position")),
+    )
     other = pl.coalesce("other", "inferred").str.to_uppercase()
     mode = pl.when("dominant").then(pl.lit("dominant")).when("recessive").then(pl.lit("recessive"))
     return text.with_columns(
         *(pl.col(flag).str.to_uppercase().is_in(_TRUE).fill_null(False) for flag in _FLAGS)
     ).with_columns(
-        *(chromosome_name(name).alias(name) for name in ("chromosome", "original_chromosome")),
-        *(_whole(name) for name in ("position", "original_position")),
         pl.col("effect").str.to_uppercase(),
         other=pl.when(other.str.contains(NUCLEOTIDES)).then(other),
         weight_text=pl.col("weight"),
@@ -199,21 +201,38 @@ def _texts(places: Mapping[str, int], columns: tuple[str, ...]) -> list[pl.Expr]
     ]
 
 
-def _whole(name: str) -> pl.Expr:
-    """A position; R writes 100000 as 1e+05."""
-    text = pl.col(name)
-    real = text.cast(pl.Float64, strict=False)
-    whole = pl.when(real.is_finite() & (real == real.floor()) & (real.abs() < 1e10)).then(real)
-    number = pl.coalesce(text.cast(pl.Int64, strict=False), whole.cast(pl.Int64))
-    return pl.when(number > 0).then(number).alias(name)
+def _chromosomes(written: pl.Series) -> pl.Series:
+    """Names of chromosomes, of which a file has few."""
+    known = written.unique().to_frame().with_columns(named=chromosome_name(written.name))
+    return written.replace_strict(known[written.name], known["named"], return_dtype=pl.String)
 
 
-def _distinct(variants: pl.DataFrame) -> pl.DataFrame:
-    """The rows without those that repeat an earlier one; only rows that share their place can."""
-    place = pl.struct(*_PLACED, pl.when(pl.col("position").is_null()).then("id"))
-    again = variants.select(place.is_duplicated()).to_series()
+def _whole(text: pl.Series) -> pl.Series:
+    """Positions; R writes 100000 as 1e+05."""
+    number = text.cast(pl.Int64, strict=False)
+    if number.null_count() > text.null_count():
+        real = text.cast(pl.Float64, strict=False)
+        whole = real.is_finite() & (real == real.floor()) & (real.abs() < _MOST_POSITION)
+        number = number.zip_with(
+            number.is_not_null() | ~whole.fill_null(False), real.cast(pl.Int64, strict=False)
+        )
+    return number.set((number <= 0).fill_null(False), None)
+
+
+def _distinct(variants: pl.DataFrame, shown: str) -> pl.DataFrame:
+    """The rows without those that repeat an earlier one; only rows that share their place can repeat or contradict."""
+    again = variants.select(_place(variants["chromosome"]).is_duplicated()).to_series()
     if not again.any():
         return variants
     keys = ["chromosome", "position", "id", "effect", "other", "mode", "weight"]
-    kept = variants.filter(again).unique(keys, keep="first", maintain_order=True)
-    return pl.concat([variants.filter(~again), kept]).sort("line")
+    shared = variants.filter(again).unique(keys, keep="first", maintain_order=True)
+    refuse_two_weights(shared, shown)
+    return pl.concat([variants.filter(~again), shared]).sort("line")
+
+
+def _place(chromosomes: pl.Series) -> pl.Expr:
+    """A number that rows of one place share: a struct of its columns would take several times the memory."""
+    names = chromosomes.drop_nulls().unique().sort()
+    code = pl.col("chromosome").cast(pl.Enum(names)).to_physical().cast(pl.UInt64)
+    number = code * (1 << 34) + pl.col("position").cast(pl.UInt64, strict=False)
+    return pl.coalesce(number, pl.col("id").hash())
