@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from experiments.genetics.in_fold import FoldColumns, component_columns, frequency_columns, samples_by_file
 from experiments.genetics.reference import Reference
 from features.genetics.frequencies import effect_frequencies
-from features.genetics.genotypes import GenotypeFile
 from features.genetics.inputs import GeneticInputs, MatchedScores
 from features.genetics.scoring import MEAN, MissingGenotypes, score_samples
 from features.genetics.scoring_files import ScoringFile
@@ -41,6 +41,19 @@ class PatientScores:
     missing: Mapping[str, Mapping[str, float | None]]
 
 
+@dataclass(frozen=True)
+class InFold:
+    """What components that are fitted in the training fold stand on.
+
+    Attributes:
+        pruned: variants that hardly correlate and that every file holds, features.genetics.common.SHARED_VARIANTS.
+        families: patient_id and family of patients with relatives.
+    """
+
+    pruned: pl.DataFrame
+    families: pl.DataFrame
+
+
 def column_of(score: str, form: str = "raw") -> str:
     """Return the column of a score in one form: raw, mean or mean_variance."""
     return f"{SET}_{score}" if form == "raw" else f"{SET}_{score}_ancestry_{form}"
@@ -55,6 +68,7 @@ def score_patients(
     *,
     reference: Reference | None = None,
     places: Mapping[str, pl.DataFrame] | None = None,
+    in_fold: InFold | None = None,
     threads: int = 1,
 ) -> PatientScores:
     """Score one sample of each patient: of several that quality control kept, the one with the highest call rate.
@@ -69,16 +83,13 @@ def score_patients(
         missing: by file name, what stands in for missing genotypes.
         reference: the panel; None: no components.
         places: by file name, where the panel's variants stand (Reference.project).
+        in_fold: what components that are fitted in the fold stand on; None: none are asked for.
         threads: at work on samples.
     """
-    chosen = (
-        samples.filter("kept")
-        .sort(["patient_id", "call_rate", "sample_id"], descending=[False, True, False])
-        .unique("patient_id", keep="first", maintain_order=True)
-    )
+    chosen = samples_by_file(inputs.files, one_sample_each(samples))
     frames, shares = [], {}
     for file in inputs.files:
-        own = _places(file, chosen)
+        own = chosen[file.name]
         where = own["place"].to_numpy()
         used = matched.used[file.name]
         found = score_samples(file, used, samples=where, missing=missing[file.name], threads=threads)
@@ -94,7 +105,44 @@ def score_patients(
             columns |= _by_ancestry(reference, inputs.scoring, found.values, components)
         frames.append(pl.concat([own.select("patient_id"), pl.DataFrame(columns)], how="horizontal"))
     frame = pl.concat(frames).sort("patient_id").with_columns(pl.col(pl.Float64).fill_nan(None))
-    return PatientScores(frame, _describe(inputs.scoring, settings, reference), shares)
+    described = _describe(inputs.scoring, settings, reference)
+    for more in _of_folds(inputs, matched, settings, chosen, in_fold):
+        frame = frame.join(more.frame, on="patient_id", how="left", validate="1:1", maintain_order="left")
+        described = pl.concat([described, _context(more.words)])
+    return PatientScores(frame, described.sort("column"), shares)
+
+
+def one_sample_each(samples: pl.DataFrame) -> pl.DataFrame:
+    """Return of each patient the kept sample with the highest call rate (sample_id, patient_id, file, call_rate, kept)."""
+    ordered = samples.filter("kept").sort(
+        ["patient_id", "call_rate", "sample_id"], descending=[False, True, False]
+    )
+    return ordered.unique("patient_id", keep="first", maintain_order=True)
+
+
+def _of_folds(
+    inputs: GeneticInputs,
+    matched: MatchedScores,
+    settings: GeneticSettings,
+    chosen: Mapping[str, pl.DataFrame],
+    in_fold: InFold | None,
+) -> list[FoldColumns]:
+    """Return what is fitted in folds needs, where the settings ask for it."""
+    made = []
+    if in_fold is not None and settings.ancestry is not None and settings.ancestry.in_fold:
+        made.append(component_columns(inputs, chosen, in_fold.pruned, in_fold.families))
+    if settings.missing.in_fold:
+        names = [column_of(score.name) for score in inputs.scoring]
+        made.append(frequency_columns(inputs, matched, chosen, names))
+    return made
+
+
+def _context(words: Mapping[str, str]) -> pl.DataFrame:
+    rows = [
+        _row(name, text, "", "this study's genotypes", role="context", kind="category")
+        for name, text in words.items()
+    ]
+    return _described(rows)
 
 
 def missing_of(
@@ -140,11 +188,6 @@ def _by_ancestry(
     return columns
 
 
-def _places(file: GenotypeFile, chosen: pl.DataFrame) -> pl.DataFrame:
-    at = pl.DataFrame({"sample_id": file.samples}).with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
-    return at.join(chosen.filter(pl.col("file") == file.name), on="sample_id", how="inner").sort("place")
-
-
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
@@ -176,14 +219,12 @@ def _describe(
         if reference.populations is not None:
             words = "the reference population whose people are alike in the components, or not assigned"
             rows.append(_row(ANCESTRY, words, "", source, role="context", kind="category"))
-    return pl.DataFrame(
-        rows,
-        schema_overrides={
-            "kind": pl.Enum(["number", "category"]),
-            "role": pl.Enum(["predictor", "context"]),
-            "unit": pl.String,
-        },
-    ).sort("column")
+    return _described(rows)
+
+
+def _described(rows: Sequence[Mapping[str, str | None]]) -> pl.DataFrame:
+    kinds, roles = pl.Enum(["number", "category"]), pl.Enum(["predictor", "context"])
+    return pl.DataFrame(rows, schema_overrides={"kind": kinds, "role": roles, "unit": pl.String})
 
 
 def _score_words(score: ScoringFile) -> str:

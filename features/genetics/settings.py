@@ -134,6 +134,10 @@ class GeneticSettings:
             controls=checked.controls(),
             ancestry=checked.ancestry(),
         )
+        if made.missing.in_fold and made.variants == "each":
+            checked.problems.append(
+                "genetic: missing.frequencies: cohort counts the same variants in every file; take variants: each out."
+            )
         checked.refuse()
         return made
 
