@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from experiments.seeds import seed_for
 from pipeline.simulation.course import Course, draw_course
 from pipeline.simulation.dials import Simulation
+from pipeline.simulation.genomes import Genomes, make_genomes
 from pipeline.simulation.genotypes import MISSING, Panel, draw_dosages, make_panel
 from pipeline.simulation.hazards import (
     Hazards,
@@ -47,7 +48,9 @@ class SimulatedCohort:
         stays, events, medications: patient (index), times in days since 1970-01-01.
         samples: patient (index), sample_id, sex: who is genotyped, in the order of `dosages`.
         panel: variants and weights.
-        dosages: samples x variants.
+        dosages: samples x variants, MISSING where not called.
+        samples_truth: one row per sample: population, family and planted errors, as genomes.Genomes.truth.
+        relatives: sample_1, sample_2, relation.
         truth: one row per patient: linear predictor and its terms, risks, stratum, latent times.
         effects: country -> driver -> log hazard ratio.
         pools: plate, variable, value: readings of one pool on every plate of the cytokine laboratory.
@@ -63,6 +66,8 @@ class SimulatedCohort:
     samples: pl.DataFrame
     panel: Panel
     dosages: NDArray[np.int8]
+    samples_truth: pl.DataFrame
+    relatives: pl.DataFrame
     truth: pl.DataFrame
     effects: dict[str, dict[str, float]]
     pools: pl.DataFrame
@@ -117,6 +122,9 @@ def _draw_cohort(world: World, places: Places, count: int, name: str) -> Simulat
         sources=Sources(draw, added),
     )
     samples, called = _genotyped(latent, dosages, dials, draw)
+    # A generator of its own again: populations and relatives came later still.
+    genetic = np.random.default_rng(seed_for(world.seed, "simulation", name, places, count, "genomes"))
+    genomes = _genomes(world, latent, samples, (called, dosages, polygenic), genetic)
     medications = draw_medications(latent.people, course.end, draw)
     events = _dated(course.events, latent, "day").rename({"day": "time"})
     told = told_of_relapse(latent.people["country"], dials, world.seed)
@@ -135,8 +143,10 @@ def _draw_cohort(world: World, places: Places, count: int, name: str) -> Simulat
             added,
         ),
         samples,
-        panel,
-        called,
+        genomes.panel,
+        genomes.dosages,
+        genomes.truth,
+        genomes.pairs,
         truth_table(
             latent, terms, own, course, predictor=predictor, polygenic=polygenic, traits=traits
         ).with_columns(
@@ -209,6 +219,21 @@ def _with_changes(
 def _dated(frame: pl.DataFrame, latent: Latent, *columns: str) -> pl.DataFrame:
     start = pl.Series(latent.people["baseline"].to_numpy()[frame["patient"].to_numpy()])
     return frame.with_columns((pl.col(name) + start).cast(pl.Int64) for name in columns)
+
+
+def _genomes(
+    world: World,
+    latent: Latent,
+    samples: pl.DataFrame,
+    drawn: tuple[NDArray[np.int8], NDArray[np.int8], Array],
+    draw: Generator,
+) -> Genomes:
+    """Return the genotypes of the samples, given those called, all patients' dosages and their scores."""
+    called, dosages, score = drawn
+    who = samples["patient"].to_numpy()
+    known = latent.people.select("birth_year", "centre", "consent", "withdrawn")[who]
+    people = pl.concat([samples.drop("patient"), known], how="horizontal")
+    return make_genomes(world, people, called, dosages[who], score=score[who], draw=draw)
 
 
 def _genotyped(

@@ -48,6 +48,27 @@ class Strata(Settings):
         return self
 
 
+class Ancestry(Settings):
+    """Populations, relatives and errors of the genotypes: none of them touches an outcome or another table."""
+
+    others: Annotated[float, Field(ge=0, le=0.5)] = (
+        0.08  # share of patients of populations B and C; it differs by centre
+    )
+    fst: Annotated[float, Field(ge=0, le=0.3)] = 0.1  # between population A and each of the others
+    cline: Annotated[float, Field(ge=0, le=0.1)] = 0.003  # Fst between the two countries' patients of A
+    score_shift: float = Field(
+        default=1.0, ge=0, le=4
+    )  # SD by which the mean score of schizophrenia lies higher in B and lower in C than in A; risks do not follow
+    related: Share = 0.04  # share of genotyped patients with a relative among them
+    duplicates: int = Field(default=3, ge=0, le=1000)  # pairs of patients who are one person by their genes
+    sex_mix_ups: int = Field(default=2, ge=0, le=1000)  # samples with the other sex's chromosomes
+    low_call: int = Field(default=3, ge=0, le=1000)  # samples with a fifth of their genotypes missing
+    linked: Annotated[float, Field(ge=0, le=2)] = 0.25  # variants added that follow another one, per variant
+    variants_of_x: int = Field(default=400, ge=0, le=10_000)
+    out_of_equilibrium: int = Field(default=8, ge=0, le=10_000)  # variants with too few heterozygotes
+    reference: int = Field(default=150, ge=0, le=10_000)  # people of each population in the reference panel
+
+
 class Simulation(Settings):
     """All dials; a dial that is not named keeps its default.
 
@@ -113,6 +134,7 @@ class Simulation(Settings):
         default=12, ge=0, le=200
     )  # interviews that several raters rate, of each centre and half-year; 0: none
     variants: int = Field(default=2000, ge=50, le=100_000)
+    ancestry: Ancestry = Ancestry()
     genotyped: Share = 0.85
     missing_genotypes: Share = 0.01
     missing_values: Share = 0.06  # mean share of empty cells; it differs by centre
@@ -138,6 +160,7 @@ def read_dials(values: Mapping[str, Any]) -> Simulation:
 def _sentence(error: Any) -> str:
     place = ".".join(["simulation", *map(str, error["loc"])])
     if error["type"] == "extra_forbidden":
-        model = Strata if len(error["loc"]) > 1 else Simulation
+        blocks: dict[str, type[Settings]] = {"strata": Strata, "ancestry": Ancestry}
+        model = blocks.get(str(error["loc"][0]), Simulation)
         return f"{place} is not a known dial; known: {', '.join(sorted(model.model_fields))}."
     return f"{place}: {str(error['msg']).removeprefix('Value error, ')}. Mend that dial."

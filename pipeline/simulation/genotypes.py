@@ -94,12 +94,15 @@ def draw_dosages(panel: Panel, network: NDArray[np.str_], draw: Generator) -> ND
     dosages = np.empty((len(network), len(frequency)), dtype=np.int8)
     for name in NETWORKS:
         rows = network == name
-        shifted = _tilted(frequency, panel.weights.get(NETWORK_TRAITS.get(name, ""), None))
+        weights = panel.weights.get(NETWORK_TRAITS.get(name, ""), None)
+        shifted = frequency if weights is None else tilted(frequency, weights, CASE_SHIFT)
         dosages[rows] = draw.binomial(2, shifted, size=(int(rows.sum()), len(frequency)))
     return dosages
 
 
-def write_plink(panel: Panel, dosages: NDArray[np.int8], samples: pl.DataFrame, prefix: Path) -> None:
+def write_plink(
+    panel: Panel, dosages: NDArray[np.int8], samples: pl.DataFrame, prefix: Path, *, chromosome: str = ""
+) -> None:
     """Write <prefix>.bed, .bim and .fam.
 
     Args:
@@ -107,6 +110,7 @@ def write_plink(panel: Panel, dosages: NDArray[np.int8], samples: pl.DataFrame, 
         dosages: samples x variants, copies of the first allele, MISSING where not called.
         samples: sample_id and sex.
         prefix: path without suffix.
+        chromosome: what stands before the chromosomes' names.
     """
     from bed_reader import to_bed
 
@@ -118,7 +122,7 @@ def write_plink(panel: Panel, dosages: NDArray[np.int8], samples: pl.DataFrame, 
             "fid": samples["sample_id"].to_list(),
             "iid": samples["sample_id"].to_list(),
             "sex": [{"male": 1, "female": 2}.get(sex, 0) for sex in samples["sex"]],
-            "chromosome": variants["chromosome"].to_list(),
+            "chromosome": [f"{chromosome}{name}" for name in variants["chromosome"]],
             "sid": variants["name"].to_list(),
             "bp_position": variants["position"].to_list(),
             "allele_1": variants["first"].to_list(),
@@ -191,11 +195,9 @@ def _line(place: tuple[str, str, int], effect: str, other: str, *, weight: float
     return f"{name}\t{chromosome}\t{position}\t{effect}\t{other}\t{weight:.8f}\t{share:.4f}"
 
 
-def _tilted(frequency: Array, weights: Array | None) -> Array:
-    """Return frequencies that raise the mean score by CASE_SHIFT standard deviations (to first order)."""
-    if weights is None:
-        return frequency
+def tilted(frequency: Array, weights: Array, shift: float) -> Array:
+    """Return frequencies that raise the mean score by `shift` standard deviations (to first order)."""
     variance = 2 * frequency * (1 - frequency)
     spread = np.sqrt(variance @ weights**2)
-    shift = CASE_SHIFT * weights * variance / (2 * spread)
-    return np.asarray(np.clip(frequency + shift, 0.001, 0.999), dtype=np.float64)
+    moved = shift * weights * variance / (2 * spread)
+    return np.asarray(np.clip(frequency + moved, 0.001, 0.999), dtype=np.float64)

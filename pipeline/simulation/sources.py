@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from pipeline.simulation.bad_rows import Place, Planted, days_before, plant
 from pipeline.simulation.cohort import SimulatedCohort
 from pipeline.simulation.drivers import driver_table
 from pipeline.simulation.french import french_sheets
-from pipeline.simulation.genotypes import TRAITS, score_id, scoring_file, write_plink
+from pipeline.simulation.genomes import reference_people
+from pipeline.simulation.genotypes import MISSING, TRAITS, score_id, scoring_file, write_plink
 from pipeline.simulation.german import german_sheets
 from pipeline.simulation.ratings import draw_ratings
 from pipeline.simulation.sheets import Sheet, delimited
 
 SHEETS = {"FR": french_sheets, "DE": german_sheets}
+CHROMOSOME = {"DE": "chr"}  # what stands before the chromosomes' names
+REFERENCE = "reference"  # panel of people whose populations are known
 POOLS = "pools.csv"  # readings of one pool on every plate: the bridge file of the inflammatory set
 ZIP_DATE = (2023, 1, 15, 0, 0, 0)  # fixed: the same bytes on every run
 
@@ -79,12 +82,16 @@ def write_sources(cohort: SimulatedCohort, folder: Path) -> list[Planted]:
 def write_truth(cohort: SimulatedCohort, planted: list[Planted], folder: Path) -> None:
     """Write what no stage may read.
 
-    patients.parquet, actigraphy.parquet, drivers.json, ratings.json, bad_rows.json, genotypes.json and dials.json.
+    patients.parquet, samples.parquet, relatives.parquet, actigraphy.parquet, drivers.json, ratings.json, bad_rows.json,
+    genotypes.json and dials.json.
     """
     people = cohort.people.select(raw_id="patient", consent="consent", withdrawn="withdrawn")
     write_frame(
         pl.concat([people, cohort.truth.drop("patient")], how="horizontal"), folder / "patients.parquet"
     )
+    raw = cohort.people["patient"].gather(cohort.samples["patient"])
+    write_frame(cohort.samples_truth.with_columns(raw_id=raw), folder / "samples.parquet")
+    write_frame(cohort.relatives, folder / "relatives.parquet")
     write_json(driver_table(cohort), folder / "drivers.json")
     write_json(draw_ratings(cohort)[1], folder / "ratings.json")
     write_frame(planted_rhythms(cohort), folder / "actigraphy.parquet")
@@ -92,7 +99,7 @@ def write_truth(cohort: SimulatedCohort, planted: list[Planted], folder: Path) -
     scores: dict[str, Any] = {
         trait: scoring_file(cohort.panel, trait, cohort.world.seed)[1] for trait in TRAITS
     }
-    counted = (cohort.dosages > 0).sum(axis=0) + (cohort.dosages == 2).sum(axis=0)
+    counted = np.where(cohort.dosages == MISSING, 0, cohort.dosages).sum(axis=0, dtype=np.int64)
     counts = {"scores": scores, "first_allele_copies": {"all_countries": int(counted.sum())}}
     write_json(counts, folder / "genotypes.json")
     write_json(
@@ -136,10 +143,28 @@ def _write_genotypes(cohort: SimulatedCohort, folder: Path) -> None:
             cohort.dosages[rows],
             cohort.samples.filter(pl.Series(rows)),
             folder / country.lower(),
+            chromosome=CHROMOSOME.get(country, ""),
         )
+    _write_reference(cohort, folder)
     for trait in TRAITS:
         text, _ = scoring_file(cohort.panel, trait, cohort.world.seed)
         write_text(text, folder / "scores" / f"{score_id(trait)}_{trait}.txt")
+
+
+def _write_reference(cohort: SimulatedCohort, folder: Path) -> None:
+    """Write the reference panel with the rarer allele first, as PLINK writes it by itself: its files agree with no cohort's."""
+    panel, people, dosages = reference_people(cohort.world)
+    if people.is_empty():
+        return
+    turned = dosages.mean(axis=0) > 1
+    first, second = panel.variants["first"].to_numpy(), panel.variants["second"].to_numpy()
+    variants = panel.variants.with_columns(
+        first=pl.Series(np.where(turned, second, first)), second=pl.Series(np.where(turned, first, second))
+    )
+    counted = np.where(turned, 2 - dosages, dosages).astype(np.int8)
+    write_plink(replace(panel, variants=variants), counted, people, folder / REFERENCE)
+    text = people.select("sample_id", "population").write_csv(separator="\t")
+    write_text(text, folder / f"{REFERENCE}_populations.tsv")
 
 
 def _write_zip(path: Path, member: str, content: bytes) -> None:
