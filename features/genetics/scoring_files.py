@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from features.genetics.placed_ids import placed_by_ids
 from features.genetics.score_checks import Findings, refuse_two_weights
 from features.genetics.score_text import read_opening, read_rows
 from features.genetics.weight_tables import CATALOG, Layout, recognise
@@ -112,8 +113,8 @@ def split_column(path: str) -> tuple[str, str | None]:
 def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
     """Read one score from a scoring file or weight table, plain or gzip.
 
-    Positions are `hm_chr`/`hm_pos` where the file has them, else its own; a file without any is matched by id. The other
-    allele is `other_allele`, else `hm_inferOtherAllele` where that is a single allele. What else is recognised stands in
+    Positions are `hm_chr`/`hm_pos` where the file has them, else its own, else those that all of its ids name; a file
+    without any is matched by id. The other allele is `other_allele`, else `hm_inferOtherAllele` where that is a single allele. What else is recognised stands in
     features.genetics.weight_tables. A path may name one column of weights after a '#' (unless a file is called so).
 
     Format: PGS Catalog scoring files 2.0, Lambert et al., Nature Genetics 2021, 53:420-425.
@@ -150,7 +151,7 @@ def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
         if "original_position" in layout.places:
             originals.append(rows.select("line", **{name: f"original_{name}" for name in _PLACED}))
     findings.refuse()
-    variants = pl.concat(frames)
+    variants = _placed(pl.concat(frames))
     distinct = _distinct(variants, shown)
     return ScoringFile(
         name,
@@ -199,6 +200,14 @@ def _texts(places: Mapping[str, int], columns: tuple[str, ...]) -> list[pl.Expr]
         (pl.col(columns[places[name]]) if name in places else pl.lit(None, pl.String)).alias(name)
         for name in _TEXTS
     ]
+
+
+def _placed(variants: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the places that their ids name, where the file gives no position."""
+    if variants["position"].null_count() < variants.height:
+        return variants
+    placed = placed_by_ids(variants)
+    return placed.with_columns(_chromosomes(placed["chromosome"]))
 
 
 def _chromosomes(written: pl.Series) -> pl.Series:

@@ -133,3 +133,20 @@ def test_a_file_whose_name_holds_the_mark(tmp_path: Path) -> None:
     assert read_scoring_file(tmp_path / "a#b", name="x", shown="a#b").variants.height == 3
     assert split_column("w/many.txt#second") == ("w/many.txt", "second")
     assert split_column("w#1/many.txt") == ("w#1/many.txt", None)
+
+
+@pytest.mark.parametrize("write", ["{c}:{p}:{o}:{e}", "chr{c}_{p}_{e}_{o}"])
+def test_ids_that_name_places(tmp_path: Path, write: str) -> None:
+    """Their positions and other alleles are the score's, unless one id names none: then ids are matched as they are."""
+    rows = [f"{write.format(c=c, p=p, o=o, e=e)} {e} {w}\n" for c, _, p, e, o, _, w in TRUTH]
+    score = read(tmp_path, "".join(rows))
+    truth = [(c, p, e, o) for c, _, p, e, o, _, _ in TRUTH]
+    assert score.variants.select("chromosome", "position", "effect", "other").rows() == truth
+    assert not score.by_id
+    assert read(tmp_path, "".join(rows) + "rs9 A 1\n").by_id
+
+
+def test_ids_without_alleles_and_in_other_letters(tmp_path: Path) -> None:
+    score = read(tmp_path, "SNP A1 BETA\nchrX:5 a 1\n23:6:g:t C 2\n")
+    columns = ["chromosome", "position", "effect", "other"]
+    assert score.variants.select(columns).rows() == [("X", 5, "A", None), ("X", 6, "C", None)]
