@@ -19,7 +19,7 @@ _BIM = ("chromosome", "id", "centimorgan", "position", "a1", "a2")
 _HEADER = 3
 _VARIANT_MAJOR = b"\x6c\x1b\x01"
 _SAMPLE_MAJOR = b"\x6c\x1b\x00"
-_BLOCK_BYTES = 16_000_000
+_BLOCK_BYTES = 8_000_000
 _NEAR_BYTES = 32_000  # variants closer than this are read in one go, with what lies between them
 
 
@@ -125,7 +125,7 @@ def _taken(packed: NDArray[np.uint8], samples: Integers) -> NDArray[np.uint8]:
     from features.genetics.packing_kernels import take_samples
 
     taken = np.empty((len(packed), -(-len(samples) // 4)), dtype=np.uint8)
-    take_samples(packed, samples, taken)
+    take_samples(packed, np.array(samples, dtype=np.int64), taken)
     return taken
 
 

@@ -18,15 +18,24 @@ def take_samples(packed: Packed, samples: Integers, taken: Packed) -> None:
         samples: places of the samples, each within `packed`; any order.
         taken: written, shape (variants, ceil(samples / 4)); bits beyond the last sample become 0.
     """
+    byte = samples >> 2
+    shift = (2 * (samples & 3)).astype(np.uint8)
+    whole = len(samples) // 4
     for variant in range(packed.shape[0]):
-        for byte in range(taken.shape[1]):
+        row = packed[variant]
+        for out in range(whole):
+            at = 4 * out
+            taken[variant, out] = (
+                (row[byte[at]] >> shift[at]) & 3
+                | ((row[byte[at + 1]] >> shift[at + 1]) & 3) << 2
+                | ((row[byte[at + 2]] >> shift[at + 2]) & 3) << 4
+                | ((row[byte[at + 3]] >> shift[at + 3]) & 3) << 6
+            )
+        if whole < taken.shape[1]:
             codes = 0
-            first = 4 * byte
-            for place in range(first, min(first + 4, len(samples))):
-                sample = samples[place]
-                code = (packed[variant, sample >> 2] >> (2 * (sample & 3))) & 3
-                codes |= code << (2 * (place - first))
-            taken[variant, byte] = codes
+            for place in range(4 * whole, len(samples)):
+                codes |= ((row[byte[place]] >> shift[place]) & 3) << (2 * (place - 4 * whole))
+            taken[variant, whole] = codes
 
 
 @njit(nogil=True, cache=True)

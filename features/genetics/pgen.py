@@ -57,7 +57,7 @@ class PgenFile:
             for start in range(0, len(variants), width):
                 part = slice(start, min(start + width, len(variants)))
                 values = self._values(reader, variants[part], len(samples))
-                yield _dosages(part, values) if self.holds_dosages else _hard_calls(part, values)
+                yield self._dosages(part, values) if self.holds_dosages else _hard_calls(part, values)
 
     def _reader(self, samples: Integers) -> Any:
         import pgenlib
@@ -93,6 +93,12 @@ class PgenFile:
         except (RuntimeError, OSError, ValueError):
             raise self._damaged() from None
         return values
+
+    def _dosages(self, part: slice, dosages: NDArray[np.float32]) -> GenotypeBlock:
+        dosages[dosages < 0] = np.nan
+        if (dosages > 2).any():
+            raise self._damaged()
+        return GenotypeBlock(part, dosages=dosages)
 
     def _damaged(self) -> BadInput:
         return BadInput(f"{self.name}.pgen: a record of the file is damaged; copy the file again.")
@@ -166,8 +172,3 @@ def _hard_calls(part: slice, copies: NDArray[np.int8]) -> GenotypeBlock:
     packed = np.empty((len(copies), -(-copies.shape[1] // 4)), dtype=np.uint8)
     pack_copies(copies, packed)
     return GenotypeBlock(part, packed=packed)
-
-
-def _dosages(part: slice, dosages: NDArray[np.float32]) -> GenotypeBlock:
-    dosages[dosages < 0] = np.nan
-    return GenotypeBlock(part, dosages=dosages)

@@ -59,7 +59,7 @@ def read_pgen_header(path: Path, shown: str) -> PgenHeader:
         raise BadInput(
             f"{shown}: a .pgen file of a kind that is not read; write it again with `plink2 --pfile ... --make-pgen`."
         )
-    index = np.fromfile(path, dtype=np.uint8, count=_largest_index(variants), offset=_START_BYTES)
+    index = np.fromfile(path, dtype=np.uint8, count=min(size, _largest_index(variants)), offset=_START_BYTES)
     return PgenHeader(variants, samples, _variable_width(index, variants, control, size, shown))
 
 

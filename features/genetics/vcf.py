@@ -1,6 +1,6 @@
 """VCF files: genotypes and dosages through htslib (cyvcf2), in blocks; an index beside the file is not needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ class VcfFile:
         """Read genotypes or dosages; see GenotypeFile."""
         if not len(samples) or not len(variants):
             return
+        samples = np.array(samples, dtype=np.int64)
         width = max(1, _BLOCK_BYTES // ((4 if self.holds_dosages else 1) * len(samples)))
         with _htslib(self.path, self.name) as lines:
             records = _Records(self, lines)
@@ -119,6 +120,8 @@ class _Records:
         self.lines = lines
         self.place = -1
         self.record: Any = None
+        self._alleles = np.maximum(np.bincount(file.rows.record), 2)
+        self._alleles[file.rows.record[(file.variants["a1"] == ".").to_numpy()]] = 1
         self._genotypes: NDArray[np.int16] | None = None
 
     def move_to(self, place: int) -> None:
@@ -126,37 +129,39 @@ class _Records:
         while self.place < place:
             self.place += 1
             self._genotypes = None
-            try:
-                self.record = next(self.lines)
-            except StopIteration:
-                raise self.bad(
-                    "is missing: the file became shorter while it was read; copy it again"
-                ) from None
-            except Exception:  # noqa: BLE001  cyvcf2 raises no narrower one for a line that htslib cannot parse
-                raise self.bad("cannot be read as a VCF record; write the file again") from None
+            self.record = self._read(lambda: next(self.lines, None), "cannot be read as a VCF record")
+            if self.record is None:
+                raise self.bad("is missing: the file became shorter while it was read; copy it again")
 
     def alleles(self) -> int:
         """Give the number of alleles, the reference among them."""
-        return 1 + len(self.record.ALT)
+        return int(self._alleles[self.place])
 
     def genotypes(self) -> NDArray[np.int16]:
         """Alleles of all samples, shape (all samples, ploidy + 1)."""
         if self._genotypes is None:
-            genotype = self.record.genotype
+            what = "has no genotypes that can be read"
+            genotype = self._read(lambda: self.record.genotype, what)
             if genotype is None:
-                raise self.bad("has no genotypes that can be read; write the file again")
+                raise self.bad(f"{what}; write the file again")
             self._genotypes = genotype.array()
         return self._genotypes
 
     def dosages(self) -> NDArray[np.float32]:
         """Dosages of all samples, shape (all samples, alternatives)."""
-        values = self.record.format(DOSAGE)
         expected = (len(self.file.samples), max(1, self.alleles() - 1))
+        what = f"has no number under DS for each of its {expected[1]} alternative(s)"
+        values = self._read(lambda: self.record.format(DOSAGE), what)
         if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.shape != expected:
-            raise self.bad(
-                f"has no number under DS for each of its {expected[1]} alternative(s); write the file again"
-            )
+            raise self.bad(f"{what}; write the file again")
         return values
+
+    def _read(self, read: Callable[[], Any], what: str) -> Any:
+        """Ask cyvcf2, and say in our words what it could not do."""
+        try:
+            return read()
+        except Exception:  # noqa: BLE001  cyvcf2 raises no narrower one for a record that htslib cannot parse
+            raise self.bad(f"{what}; write the file again") from None
 
     def bad(self, what: str) -> BadInput:
         return BadInput(f"{self.file.name}: line {self.file.first_line + self.place} {what}.")
