@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from experiments.genetics.schemas import (
-    Families,
     GenotypeSamples,
     GenotypeVariants,
     MatchLog,
@@ -16,6 +15,7 @@ from experiments.genetics.schemas import (
     Relatives,
     ScoreSummary,
 )
+from features.schema import ColumnDescriptions, Families
 
 NO_GENOTYPES = "This study has no genetic feature set: no genotypes were read."
 
@@ -33,6 +33,8 @@ class CheckedGenotypes:
         match_log: schema MatchLog.
         panel: schema Panel; empty without a reference.
         normalisation: states of the reference's components, populations and normalised scores; no row of anybody.
+        scores: patient_id and the columns of the genetic set, one row per patient with a usable sample.
+        columns: what those columns are, schema ColumnDescriptions.
         summary: schema ScoreSummary.
         flow: exact counts of each step, of the site.
         report: words and counts that may leave the site.
@@ -47,8 +49,10 @@ class CheckedGenotypes:
     match_log: pl.DataFrame = field(default_factory=MatchLog.create_empty)
     panel: pl.DataFrame = field(default_factory=Panel.create_empty)
     normalisation: Mapping[str, Any] = field(default_factory=dict)
+    scores: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"patient_id": pl.String}))
+    columns: pl.DataFrame = field(default_factory=ColumnDescriptions.create_empty)
     summary: pl.DataFrame = field(default_factory=ScoreSummary.create_empty)
-    flow: Mapping[str, Any] = field(default_factory=lambda: {"samples": [], "variants": []})
+    flow: Mapping[str, Any] = field(default_factory=lambda: {"samples": [], "patients": [], "variants": []})
     report: Mapping[str, Any] = field(
         default_factory=lambda: {"sentence": NO_GENOTYPES, "files": [], "scores": []}
     )

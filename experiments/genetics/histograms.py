@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from experiments.disclosure import hidden_cells
 
 Floats = NDArray[np.float64]
+FEWEST = 3  # smallest cells that an interval holds on average, so that most of them are told
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ def told_histogram(values: Floats, *, intervals: int, smallest_cell: int) -> His
 
     Args:
         values: one per patient or sample.
-        intervals: their number.
+        intervals: their number at most; fewer patients have fewer.
         smallest_cell: intervals with fewer are left out, and others with which they could be told; 0 leaves none out.
     """
     finite = values[np.isfinite(values)]
     if len(finite) < max(smallest_cell, 1):
         return None
+    if smallest_cell:
+        intervals = min(intervals, max(1, len(finite) // (FEWEST * smallest_cell)))
     edges = _edges(finite, intervals, smallest_cell)
     counts = np.histogram(np.clip(finite, edges[0], edges[-1]), edges)[0].astype(np.int64)
     there = np.flatnonzero(counts)

@@ -20,10 +20,10 @@ class GenotypeSamples(dy.Schema):
     patient_id = dy.String(nullable=False)
     file = dy.String(nullable=False)
     call_rate = dy.Float64(nullable=True, min=0, max=1)
-    heterozygosity = dy.Float64(nullable=True)  # F on pruned autosomal variants; null: no variant to tell by
-    x_heterozygosity = dy.Float64(nullable=True)  # F on chromosome X; null: the file holds none
-    sex = dy.String(nullable=True)  # as the patient's table says
-    x_sex = dy.String(nullable=True)  # as chromosome X says; null: it does not tell
+    heterozygosity_f = dy.Float64(nullable=True)  # null: not judged
+    heterozygosity_distance = dy.Float64(nullable=True)  # robust SD from what ancestry lets expect
+    x_f = dy.Float64(nullable=True)  # F on chromosome X; null: the file does not tell
+    sex_check = dy.String(nullable=True)
     kept = dy.Bool(nullable=False)
     reason = dy.String(nullable=True)  # why not kept: its scores are missing then
 
@@ -45,38 +45,34 @@ class GenotypeVariants(dy.Schema):
     a2 = dy.String(nullable=True)
     call_rate = dy.Float64(nullable=True, min=0, max=1)
     frequency = dy.Float64(nullable=True, min=0, max=1)  # of a1 among the cohort's samples of the file
-    hardy_weinberg = dy.Float64(nullable=True, min=0, max=1)  # exact p
+    minor_allele_frequency = dy.Float64(nullable=True, min=0, max=0.5)
+    hardy_weinberg_p = dy.Float64(nullable=True, min=0, max=1)  # exact; null: not tested
     kept = dy.Bool(nullable=False)
-    reason = dy.String(nullable=True)
+    reason = dy.String(nullable=True)  # why not kept: no score uses it then
 
 
 class Relatives(dy.Schema):
-    """One row per pair of samples that are related."""
+    """One row per pair of samples that are related, or of one patient."""
 
+    file_1 = dy.String(nullable=False)
     sample_1 = dy.String(primary_key=True)
-    sample_2 = dy.String(primary_key=True)
     patient_1 = dy.String(nullable=False)
+    file_2 = dy.String(nullable=False)
+    sample_2 = dy.String(primary_key=True)
     patient_2 = dy.String(nullable=False)
     variants = dy.Int64(nullable=False, min=0)  # called in both
-    kinship = dy.Float64(nullable=False, max=0.5)
+    kinship = dy.Float64(nullable=True, max=0.5)
     relation = dy.Enum(RELATIONS, nullable=False)
 
 
-class Families(dy.Schema):
-    """One row per patient with a relative, or a second identity, in the study."""
-
-    patient_id = dy.String(primary_key=True)
-    family = dy.Int64(nullable=False, min=0)  # smallest position of the family's patients
-
-
 class PrunedVariants(dy.Schema):
-    """One row per variant that components and kinship stand on, in the order of `genetic_variants`."""
+    """One row per variant that components stand on, in the order of `genetic_variants`."""
 
     chromosome = dy.String(primary_key=True)
     position = dy.Int64(primary_key=True)
     a1 = dy.String(primary_key=True)  # the allele that components count
     a2 = dy.String(primary_key=True)
-    id = dy.String(nullable=True)
+    in_kinship = dy.Bool(nullable=False)  # kinship and heterozygosity rest on it
 
 
 class MatchLog(dy.Schema):
@@ -89,10 +85,11 @@ class MatchLog(dy.Schema):
     position = dy.Int64(nullable=True)
     effect = dy.String(nullable=True)
     other = dy.String(nullable=True)
-    variant = dy.Int64(nullable=True)  # 0-based place in the genotype file
-    id = dy.String(nullable=True)  # of the matched variant
-    verdict = dy.String(nullable=False)  # matched, matched_flipped, matched_strand, or why not
-    used = dy.Bool(nullable=False)  # matched here, and wherever else the score's variants must be
+    weight = dy.Float64(nullable=False)
+    variant = dy.String(nullable=True)  # id of the matched variant in the file, or chromosome:position:a1:a2
+    verdict = dy.String(nullable=False)  # matched, matched_flipped, matched_strand, ..., or why not
+    used = dy.Bool(nullable=False)  # in the score
+    left_out = dy.String(nullable=True)  # why a row that matched is not in the score
 
 
 class Panel(dy.Schema):

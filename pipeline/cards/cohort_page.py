@@ -1,4 +1,4 @@
-"""The cohort's page: what every centre measured, what can be compared, and how well raters agree."""
+"""The cohort's page: what every centre measured, what can be compared, how well raters agree, and the genotypes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,10 +9,12 @@ import polars as pl
 from experiments.reliability.schemas import Reliability
 from pipeline.cards.environment import environment
 from pipeline.cards.flow import Table
+from pipeline.cards.genetic import genetic_of_cohort
 from pipeline.cards.section import count, drawn
 from pipeline.cards.tables import in_brackets
 from pipeline.cards.wording import number
 from pipeline.files import read_frame, read_json, read_table
+from pipeline.settings.study import Study
 
 STATUSES = ("complete", "partial", "impossible")
 SHARES = "share of patients with a value, by centre"
@@ -25,12 +27,11 @@ STATISTICS = {
 }
 
 
-def render_cohort(title: str, study: str, workspace: Path) -> str:
+def render_cohort(study: Study, workspace: Path) -> str:
     """Return the page of a study's cohort as one HTML file.
 
     Args:
-        title: the study's title.
-        study: its name.
+        study: the settings.
         workspace: artifacts/<study>.
     """
     harmonised = read_frame(workspace / "tables" / "harmonisation.parquet")
@@ -40,14 +41,15 @@ def render_cohort(title: str, study: str, workspace: Path) -> str:
         environment(autoescape=True)
         .get_template("cohort.html.j2")
         .render(
-            title=title,
-            study=study,
+            title=study.title,
+            study=study.study,
             words=_words(harmonised),
             overview=overview(harmonised),
             reasons=reasons(harmonised),
             problems=problems(report["problems"]),
             reliability_words=read_json(agreement / "summary.json")["sentence"],
             reliability=_reliability(read_table(agreement / "reliability.parquet", Reliability)),
+            genotypes=genetic_of_cohort(study, workspace),
             figures=drawn(agreement / "figures", {"reliability": "Agreement by centre and half-year"}),
         )
     )

@@ -34,7 +34,7 @@ def run(workspace: Path, out: Path) -> None:
     ]
     with replaced_folder(out) as folder:
         write_text(render_index(study.title, study.study, rows, strata), folder / "index.html")
-        write_text(render_cohort(study.title, study.study, workspace), folder / "cohort.html")
+        write_text(render_cohort(study, workspace), folder / "cohort.html")
 
 
 def _row(study: Study, outcome: str, learner: str, workspace: Path) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""What a reader should take care of: differences between files that may be technical, and scores that lost much."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from experiments.genetics.schemas import FORMS
+from features.genetics.settings import GeneticSettings
+
+APART = 0.2  # SD between two files: small, but as much as many polygenic effects
+LOST = 0.05  # share of matched variants that quality control took
+
+
+def warnings_of(
+    patients: pl.DataFrame,
+    values: Mapping[tuple[str, str], str],
+    matches: Sequence[Mapping[str, Any]],
+    settings: GeneticSettings,
+    smallest_cell: int,
+) -> list[str]:
+    """Return sentences.
+
+    Args:
+        patients: `file` and the columns of `values`.
+        values: score and form to its column.
+        matches: as report.match_rows gives them.
+        settings: of the genetic set.
+        smallest_cell: files with fewer scored patients are not compared.
+    """
+    return [
+        *_settings(settings),
+        *_lost(matches, settings),
+        *_apart(patients, values, max(smallest_cell, 2)),
+    ]
+
+
+def _settings(settings: GeneticSettings) -> list[str]:
+    found = []
+    ancestry = settings.ancestry
+    referenced = ancestry is not None and not ancestry.in_fold
+    if settings.variants == "each" and len(settings.files) > 1:
+        found.append(
+            "each file's scores stand on its own variants (variants: each): differences between files need have no biological "
+            "reason" + (", and the reference's normalisation stands on others again." if referenced else ".")
+        )
+    if settings.missing.in_fold and referenced:
+        found.append(
+            "missing genotypes are filled in the fold, after the scores were normalised by the reference: normalise in the fold, too."
+        )
+    return found
+
+
+def _lost(matches: Sequence[Mapping[str, Any]], settings: GeneticSettings) -> list[str]:
+    found = []
+    for name in sorted({item["score"] for item in matches}):
+        own = [item for item in matches if item["score"] == name]
+        used, rows = min(item["used"] for item in own), own[0]["rows"]
+        failed = max(item["unused"].get("failed_quality_control", 0) for item in own)
+        if used < settings.minimum_match * rows:
+            found.append(
+                f"{name}: {used:,} of {rows:,} variants are left once all files and quality control agree, fewer than minimum_match "
+                f"({settings.minimum_match:g}) asks of each file."
+            )
+        if failed > LOST * rows:
+            found.append(f"{name}: quality control left out {failed:,} of its {rows:,} variants in one file.")
+    return found
+
+
+def _apart(patients: pl.DataFrame, values: Mapping[tuple[str, str], str], fewest: int) -> list[str]:
+    """Name scores whose mean differs between files, by the most normalised form that there is."""
+    found = []
+    for score in sorted({score for score, _ in values}):
+        form = max((form for name, form in values if name == score), key=FORMS.index)
+        known = patients.select("file", value=values[score, form]).drop_nulls()
+        groups = {
+            str(name): own["value"].to_numpy()
+            for (name,), own in known.sort("file").group_by("file", maintain_order=True)
+            if own.height >= fewest
+        }
+        for (one, first), (other, second) in combinations(groups.items(), 2):
+            spread = float(np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / 2))
+            apart = abs(float(first.mean() - second.mean())) / spread if spread > 0 else 0.0
+            if apart > APART:
+                normalised = (
+                    "though normalised by ancestry" if form != "raw" else "not normalised by ancestry"
+                )
+                found.append(
+                    f"{score}, {normalised}: the means of {one} and {other} lie {apart:.1f} SD apart; look for differences of arrays, "
+                    "imputation, recruitment or ancestry before the score is read across them."
+                )
+    return found

@@ -1,0 +1,290 @@
+"""What cards say of polygenic scores: where they come from, how much of them was found, ancestry, and what nobody has checked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments.disclosure import smallest_published
+from experiments.genetics.schemas import RELATIONS, ScoreSummary
+from pipeline.cards.flow import HIDDEN, Table, worded_steps
+from pipeline.cards.section import Section, count, drawn, without_empty_columns
+from pipeline.cards.tripod import NEEDS_INPUT
+from pipeline.cards.wording import number
+from pipeline.files import read_json, read_table
+from pipeline.settings.study import Study
+
+PREFIX = "genetic_"
+WHAT = (
+    "A polygenic score adds up, over many places of the genome, how many copies of an allele a person carries, each times a "
+    "weight that another study estimated. The weights are frozen: no variant, weight or p-value threshold was chosen on this "
+    "cohort. A score says little of one person by itself; what it adds to a model is what the figures of this card compare."
+)
+OVERLAP = (
+    "Whether people of this cohort took part in the genome-wide studies that the weights come from is not checked by any program, "
+    f"and if they did the scores look better than they are: {NEEDS_INPUT}, score by score."
+)
+PORTABILITY = (
+    "Weights estimated in one ancestry predict less in others, and means and spreads of a score differ between ancestries for "
+    "reasons that have nothing to do with the illness (Martin 2019, doi 10.1038/s41588-019-0379-x). Normalisation evens out means "
+    "and spreads, not accuracy: whether the scores' weights suit the patients of this study "
+    f"{NEEDS_INPUT}."
+)
+FIGURES = {
+    "scores": "Scores by network and ancestry: middle half, 5th to 95th percentile",
+    "matches": "Share of each score's variants found in each genotype file, and why the others were not",
+}
+COHORT_FIGURES = {
+    "components": "Patients among the reference populations (ellipses hold 95 % of each)",
+    "samples": "Call rate and heterozygosity of samples; dashed: thresholds",
+    "relatives": "Related pairs of samples",
+}
+FORMS = {
+    "raw": "sum of weights",
+    "mean": "normalised, mean",
+    "mean_variance": "normalised, mean and variance",
+}
+NORMALISED = {
+    "mean": "the mean of a score, given ancestry components, is taken off, and the rest divided by its standard deviation in the reference",
+    "mean_variance": "mean and variance of a score, given ancestry components, are both evened out by those of the reference",
+}
+FILLED = {
+    "mean": "twice the allele's frequency (plink2's mean imputation)",
+    "none": "nothing: the score is the average over called alleles times their number (plink2's no-mean-imputation)",
+    "hardy_weinberg": "what the allele's frequency lets expect under Hardy-Weinberg equilibrium",
+}
+SOURCES = {
+    "scoring_file": "frequencies stated by the scoring file; without one the genotype is left out",
+    "cohort": "frequencies counted in each training fold",
+}
+
+
+def genetic_section(study: Study, outcome: str, learner: str, workspace: Path) -> Section | None:
+    """Return the section on genetics of a card whose learner uses genetic columns; None otherwise."""
+    if "genetic" not in study.feature_sets:
+        return None
+    used = read_json(workspace / "train" / outcome / learner / "final.json")["columns"]
+    own = sorted(name for name in used if name.startswith(PREFIX))
+    if not own:
+        return None
+    folder = workspace / "genotypes"
+    report = read_json(folder / "report.json")
+    words = (
+        WHAT,
+        f"This model uses {', '.join(name.removeprefix(PREFIX) for name in own)}.",
+        *(scored_words(item, report) for item in report["scores"]),
+        missing_words(report),
+        ancestry_words(report),
+        *(f"Take care: {warning}" for warning in report["warnings"]),
+        OVERLAP,
+        PORTABILITY,
+    )
+    return Section(
+        "genetic",
+        "Polygenic scores",
+        words,
+        tables=(
+            ("Scores and their sources", score_table(report)),
+            ("Variants of each score in each genotype file", match_table(report)),
+            (
+                "Scores by network and ancestry",
+                summary_table(read_table(folder / "summary.parquet", ScoreSummary)),
+            ),
+        ),
+        figures=drawn(folder / "figures", FIGURES),
+        links={"Quality control, relatives and ancestry": "../../index/cohort.html#genotypes"},
+    )
+
+
+def genetic_of_cohort(study: Study, workspace: Path) -> Section:
+    """Return what the cohort's page says of genotypes: quality control, relatives, ancestry."""
+    folder = workspace / "genotypes"
+    report = read_json(folder / "report.json")
+    smallest = smallest_published(study.disclosure.level, study.disclosure.smallest_cell)
+    flow = read_json(folder / "flow.json")
+    tables: list[tuple[str, Table]] = []
+    if report["files"]:
+        tables = [
+            ("Samples", sample_flow(flow, smallest)),
+            ("Variants", variant_flow(flow)),
+            ("Genotype files", file_table(report)),
+            ("Related pairs of samples", relative_table(report)),
+            ("Ancestry by network", ancestry_table(read_table(folder / "summary.parquet", ScoreSummary))),
+        ]
+    words = (report["sentence"], *report.get("quality_words", ()), *report.get("relative_words", ()))
+    return Section(
+        "genotypes",
+        "Genotypes",
+        words,
+        tables=tuple((caption, rows) for caption, rows in tables if rows),
+        figures=drawn(folder / "figures", COHORT_FIGURES),
+    )
+
+
+def scored_words(item: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Word one score: its source, build, and how much of it was found."""
+    found = [match for match in report["matches"] if match["score"] == item["score"]]
+    rates = [match["rate"] for match in found]
+    weights = [match["weight_share"] for match in found if match["weight_share"] is not None]
+    share = f", holding {_percent(weights)} of the sum of absolute weights" if weights else ""
+    return (
+        f"{item['score']}: {item['source']}; {item['rows']:,} variants, genome build {item['genome_build'] or 'not stated'}. Of these "
+        f"{_percent(rates)} matched, file by file{share}; {item['used']:,} entered the score"
+        f"{' in every file alike' if report['settings']['variants'] == 'common' else ', which may differ by file'}."
+    )
+
+
+def _percent(shares: list[float]) -> str:
+    low, high = 100 * min(shares), 100 * max(shares)
+    return f"{low:.1f} %" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f} %"
+
+
+def missing_words(report: Mapping[str, Any]) -> str:
+    """Word how missing genotypes were filled, and how many there were."""
+    asked = report["settings"]["missing"]
+    shares = [item["share"] for item in report["missing"] if item["share"] is not None]
+    source = SOURCES.get(asked["frequencies"], f"frequencies of the file {asked['frequencies']}")
+    known = f", by {source}" if asked["imputation"] != "none" else ""
+    many = f" Missing were {_percent(shares)} of the genotypes that scores stand on." if shares else ""
+    return f"A missing genotype counts {FILLED[asked['imputation']]}{known}.{many}"
+
+
+def ancestry_words(report: Mapping[str, Any]) -> str:
+    """Word where components come from, which normalised score is the predictor, and whether components still matter."""
+    asked = report["settings"]["ancestry"]
+    if asked is None:
+        return (
+            "Ancestry was not looked at: differences of these scores between centres and countries may be differences of ancestry. "
+            "Declare feature_sets.genetic.ancestry before anything is concluded from them."
+        )
+    if asked["reference"] is None:
+        return (
+            f"{asked['components']} ancestry components are fitted on pruned variants inside each training fold, and scores are "
+            "normalised there as the learner's adjustment says."
+        )
+    return (
+        f"{asked['components']} ancestry components are those of the reference panel {asked['shown']}; each patient is projected onto "
+        f"them alone. Both normalised scores are kept; the predictor is the one called {asked['normalise']}: "
+        f"{NORMALISED[asked['normalise']]}. What normalisation takes off is linear in the components: where outcomes differ between "
+        "ancestries too, components (or centres) remain needed beside the score."
+    )
+
+
+def score_table(report: Mapping[str, Any]) -> Table:
+    """One row per score."""
+    return [
+        {
+            "score": item["score"],
+            "trait": item["trait"] or "",
+            "source": item["source"],
+            "file": item["path"],
+            "format": item["format"],
+            "genome build": item["genome_build"] or "not stated",
+            "variants": count(item["rows"]),
+            "repeated rows": count(item["repeated"]),
+            "in the score": count(item["used"]),
+        }
+        for item in report["scores"]
+    ]
+
+
+def match_table(report: Mapping[str, Any]) -> Table:
+    """One row per score and file, with the reasons for what did not match."""
+    rows = []
+    for item in report["matches"]:
+        reasons = {name.replace("_", " "): count(number) for name, number in item["unused"].items() if number}
+        rows.append(
+            {
+                "score": item["score"],
+                "file": item["file"] + (" (reference)" if item["reference"] else ""),
+                "matched": f"{item['matched']:,} of {item['rows']:,} ({100 * item['rate']:.1f} %)",
+                "share of weights": ""
+                if item["weight_share"] is None
+                else f"{100 * item['weight_share']:.1f} %",
+                "alleles turned": count(item["alleles_flipped"]),
+                "other strand": count(item["strand_flipped"]),
+                "not matched": ", ".join(f"{name} {number}" for name, number in reasons.items()),
+            }
+        )
+    return rows
+
+
+def summary_table(summary: pl.DataFrame) -> Table:
+    """One row per score and group: n, and mean and SD of each form."""
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in summary.iter_rows(named=True):
+        key = (row["score"], row["network"] or "all", row["ancestry"] or "all")
+        cells = rows.setdefault(
+            key,
+            {
+                "score": key[0],
+                "network": key[1],
+                "ancestry": key[2],
+                "n": HIDDEN if row["n"] is None else count(row["n"]),
+            },
+        )
+        told = row["mean"] is not None
+        spread = "" if row["sd"] is None else f" ({number(row['sd'], digits=2)})"
+        cells[f"{FORMS[row['form']]}: mean (SD)"] = (
+            f"{number(row['mean'], digits=2, signed=True)}{spread}" if told else HIDDEN
+        )
+    return without_empty_columns(list(rows.values()))
+
+
+def ancestry_table(summary: pl.DataFrame) -> Table:
+    """One row per ancestry, one column per network; empty where ancestry was not asked for."""
+    first = summary.filter((pl.col("score") == summary["score"].first()) & (pl.col("form") == "raw"))
+    cells = {(row["ancestry"], row["network"]): row["n"] for row in first.iter_rows(named=True)}
+    ancestries = sorted({name for name, _ in cells if name is not None})
+    networks = [None, *sorted({name for _, name in cells if name is not None})]
+    return [
+        {
+            "ancestry": ancestry,
+            **{
+                network or "all": HIDDEN
+                if cells.get((ancestry, network), 0) is None
+                else count(cells.get((ancestry, network), 0))
+                for network in networks
+            },
+        }
+        for ancestry in ancestries
+    ]
+
+
+def sample_flow(flow: Mapping[str, Any], smallest: int) -> Table:
+    """Word the samples' steps through quality control."""
+    steps = flow["samples"]
+    removed, left = worded_steps([int(step["samples"]) for step in steps], smallest)
+    return [
+        {"step": str(step["step"]), "removed": gone, "samples": remaining}
+        for step, gone, remaining in zip(steps, removed, left, strict=True)
+    ]
+
+
+def variant_flow(flow: Mapping[str, Any]) -> Table:
+    """Word the variants' steps; variants are no patients, and nothing is hidden."""
+    return [{"step": str(step["step"]), "variants": count(step["variants"])} for step in flow["variants"]]
+
+
+def file_table(report: Mapping[str, Any]) -> Table:
+    """One row per genotype file."""
+    return [
+        {
+            "file": item["file"] + (" (reference)" if item["reference"] else ""),
+            "variants": count(item["variants"]),
+            "genome build": item["genome_build"] or "not stated",
+            "holds": "dosages" if item["dosages"] else "hard calls",
+        }
+        for item in report["files"]
+    ]
+
+
+def relative_table(report: Mapping[str, Any]) -> Table:
+    """One row per relation."""
+    pairs = report["relatives"]
+    return [
+        {"relation": name, "pairs": HIDDEN if pairs.get(name, 0) is None else count(pairs.get(name, 0))}
+        for name in RELATIONS
+        if pairs
+    ]
