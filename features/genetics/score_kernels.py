@@ -4,19 +4,49 @@ Genotypes of four samples stand in a byte, one variant a row. Four variants are 
 of one sample; that byte finds the sum of what the four add to four columns at once in a table of 256 rows, which is made once
 per four variants. Sums are whole numbers (columns are scaled beforehand): adding them is exact, so neither the order of
 variants nor the blocks they come in nor other samples change a figure.
+
+Measured on one core, 5,000 x 200,000 x 4: 1.2 s for a table of single precision with loops over columns, 0.41 s for whole numbers
+added one by one, 0.29 s with four in a register and two tables a step, counts of missing genotypes included.
 """
 
+from typing import Any
+
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
+
+from features.genetics.genotypes import NO_COPY, NOT_CALLED, ONE_COPY, TWO_COPIES
 
 Bytes = NDArray[np.uint8]
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LANES = 4  # columns side by side: four whole numbers of 64 bits are one register
-STRETCH = 64  # bytes of a row turned at a time: 256 samples, whose sums stay in the fastest memory
-FEW = 8  # bytes of a row below which a table of 256 rows costs more than it saves
+STEP = 8  # variants added at a time: the tables of two groups of four stay in the fastest memory
+_FEW = 8  # bytes of a row below which tables of 256 rows cost more than they save
+_SAMPLES = 256  # whose sums stay in the fastest memory while a block of dosages is added
+
+
+@intrinsic
+def add_row(_context: Any, sums: Any, row: Any, table: Any, entry: Any) -> Any:
+    """Add a row of a table to a row of sums, LANES whole numbers at once; rows are contiguous and not checked."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        register = ir.VectorType(ir.IntType(64), LANES)
+
+        def place(argument: int) -> Any:
+            array = make_array(signature.args[argument])(context, builder, arguments[argument])
+            return builder.gep(builder.bitcast(array.data, register.as_pointer()), [arguments[argument + 1]])
+
+        into = place(0)
+        total = builder.add(builder.load(into, align=8), builder.load(place(2), align=8))
+        builder.store(total, into, align=8)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.uint64, table, types.uint64), generate
 
 
 @njit(nogil=True, cache=True)
@@ -42,27 +72,35 @@ def add_packed(packed: Bytes, table: Whole, sums: Whole, first: int, last: int) 
 
     Args:
         packed: hard calls, shape (variants, bytes).
-        table: as in `fill`, its variants filled up with rows of 0 to a multiple of four.
-        sums: shape (columns / LANES, 4 x bytes, LANES).
+        table: as in `fill`, contiguous, its variants filled up with rows of 0 to a multiple of STEP.
+        sums: shape (columns / LANES, 4 x bytes, LANES), contiguous.
         first: the first byte.
         last: behind the last byte.
     """
-    if last - first < FEW:
+    if last - first < _FEW:
         _add_one_by_one(packed, table, sums, first, last)
         return
-    variants = packed.shape[0]
-    sum_of_four = np.empty((256, LANES), np.int64)
-    turned = np.empty((4, last - first), np.uint8)
-    for start in range(0, variants, 4):
+    sums_of_four = np.empty((2, 256, LANES), np.int64)
+    turned = np.empty((2, 4, last - first), np.uint8)
+    for start in range(0, packed.shape[0], STEP):
         ready = False
         for tile in range(table.shape[0]):
-            if not _counts(table, tile, start):
+            low, high = _counts(table, tile, start), _counts(table, tile, start + 4)
+            if not (low or high):
                 continue
             if not ready:
-                _turn(packed, start, first, last, turned)
+                _turn(packed, start, first, last, turned[0])
+                _turn(packed, start + 4, first, last, turned[1])
                 ready = True
-            _combine(table, tile, start, sum_of_four)
-            _add(sum_of_four, turned, sums[tile], first, last)
+            if low:
+                _combine(table, tile, start, sums_of_four[0])
+            if high:
+                _combine(table, tile, start + 4, sums_of_four[1])
+            if low and high:
+                _add_two(sums_of_four, turned, sums[tile], first, last)
+            else:
+                half = 0 if low else 1
+                _add(sums_of_four[half], turned[half], sums[tile], first, last)
 
 
 @njit(nogil=True, cache=True)
@@ -79,15 +117,16 @@ def _counts(table: Whole, tile: int, start: int) -> bool:
 @njit(nogil=True, cache=True)
 def _turn(packed: Bytes, start: int, first: int, last: int, turned: Bytes) -> None:
     """From four bytes with four samples of a variant each to four bytes with four variants of a sample each."""
-    end = packed.shape[0] - 1
-    a, b = packed[start], packed[min(start + 1, end)]
-    c, d = packed[min(start + 2, end)], packed[min(start + 3, end)]
+    end = packed.shape[0] - 1  # behind it the last row again: the table holds 0 for it
+    a, b = packed[min(start, end), first:last], packed[min(start + 1, end), first:last]
+    c, d = packed[min(start + 2, end), first:last], packed[min(start + 3, end), first:last]
+    one, two, three, four = turned[0], turned[1], turned[2], turned[3]
     for place in range(last - first):
-        w, x, y, z = a[first + place], b[first + place], c[first + place], d[first + place]
-        turned[0, place] = (w & 3) | ((x & 3) << 2) | ((y & 3) << 4) | ((z & 3) << 6)
-        turned[1, place] = ((w >> 2) & 3) | (x & 12) | ((y & 12) << 2) | ((z & 12) << 4)
-        turned[2, place] = ((w >> 4) & 3) | ((x & 48) >> 2) | (y & 48) | ((z & 48) << 2)
-        turned[3, place] = (w >> 6) | ((x & 192) >> 4) | ((y & 192) >> 2) | (z & 192)
+        w, x, y, z = a[place], b[place], c[place], d[place]
+        one[place] = (w & 3) | ((x & 3) << 2) | ((y & 3) << 4) | ((z & 3) << 6)
+        two[place] = ((w >> 2) & 3) | (x & 12) | ((y & 12) << 2) | ((z & 12) << 4)
+        three[place] = ((w >> 4) & 3) | ((x >> 2) & 12) | (y & 48) | ((z & 48) << 2)
+        four[place] = ((w >> 6) & 3) | ((x >> 4) & 12) | ((y >> 2) & 48) | (z & 192)
 
 
 @njit(nogil=True, cache=True)
@@ -103,19 +142,21 @@ def _combine(table: Whole, tile: int, start: int, sum_of_four: Whole) -> None:
 
 @njit(nogil=True, cache=True)
 def _add(sum_of_four: Whole, turned: Bytes, sums: Whole, first: int, last: int) -> None:
-    for place in range(last - first):
-        for within in range(4):
-            byte = turned[within, place]
+    for within in range(4):
+        bytes_of = turned[within]
+        for place in range(last - first):
+            add_row(sums, np.uint64(4 * (first + place) + within), sum_of_four, np.uint64(bytes_of[place]))
+
+
+@njit(nogil=True, cache=True)
+def _add_two(sums_of_four: Whole, turned: Bytes, sums: Whole, first: int, last: int) -> None:
+    one, two = sums_of_four[0], sums_of_four[1]
+    for within in range(4):
+        bytes_of_one, bytes_of_two = turned[0, within], turned[1, within]
+        for place in range(last - first):
             sample = np.uint64(4 * (first + place) + within)
-            # All are read before any is written, so that the compiler may take four at once.
-            one = sums[sample, 0] + sum_of_four[byte, 0]
-            two = sums[sample, 1] + sum_of_four[byte, 1]
-            three = sums[sample, 2] + sum_of_four[byte, 2]
-            four = sums[sample, 3] + sum_of_four[byte, 3]
-            sums[sample, 0] = one
-            sums[sample, 1] = two
-            sums[sample, 2] = three
-            sums[sample, 3] = four
+            add_row(sums, sample, one, np.uint64(bytes_of_one[place]))
+            add_row(sums, sample, two, np.uint64(bytes_of_two[place]))
 
 
 @njit(nogil=True, cache=True)
@@ -127,6 +168,51 @@ def _add_one_by_one(packed: Bytes, table: Whole, sums: Whole, first: int, last: 
                     code = (packed[variant, place] >> (2 * within)) & 3
                     for lane in range(LANES):
                         sums[tile, 4 * place + within, lane] += table[tile, variant, code, lane]
+
+
+@njit(nogil=True, cache=True)
+def count_missing(packed: Bytes, rows: Whole, counts: Whole, first: int, last: int) -> None:
+    """Count missing hard calls of the samples in the bytes `first` to `last` among some variants.
+
+    Three variants at a time: their bits add up to at most 3, which two bits hold; 85 such threes fill a byte.
+
+    Args:
+        packed: hard calls, shape (variants, bytes).
+        rows: the variants, shape (rows,).
+        counts: added to, shape (4 x bytes,).
+        first: the first byte.
+        last: behind the last byte.
+    """
+    small = np.zeros((4, last - first), np.uint8)
+    one, two, three, four = small[0], small[1], small[2], small[3]
+    held = 0
+    for start in range(0, rows.shape[0], 3):
+        a = packed[rows[start], first:last]
+        b = packed[rows[min(start + 1, rows.shape[0] - 1)], first:last]
+        c = packed[rows[min(start + 2, rows.shape[0] - 1)], first:last]
+        mask_b = np.uint8(0x55 if start + 1 < rows.shape[0] else 0)
+        mask_c = np.uint8(0x55 if start + 2 < rows.shape[0] else 0)
+        for place in range(last - first):
+            missing = a[place] & ~(a[place] >> 1) & 0x55
+            missing += b[place] & ~(b[place] >> 1) & mask_b
+            missing += c[place] & ~(c[place] >> 1) & mask_c
+            one[place] += missing & 3
+            two[place] += (missing >> 2) & 3
+            three[place] += (missing >> 4) & 3
+            four[place] += (missing >> 6) & 3
+        held += 1
+        if held == 85:
+            held = 0
+            _empty(small, counts, first)
+    _empty(small, counts, first)
+
+
+@njit(nogil=True, cache=True)
+def _empty(small: Bytes, counts: Whole, first: int) -> None:
+    for within in range(4):
+        for place in range(small.shape[1]):
+            counts[4 * (first + place) + within] += small[within, place]
+            small[within, place] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -144,17 +230,27 @@ def add_dosages(dosages: NDArray[np.float32], table: Floats, sums: Floats, first
         last: behind the last sample.
     """
     for tile in range(table.shape[0]):
-        for begin in range(first, last, 4 * STRETCH):
-            end = min(last, begin + 4 * STRETCH)
+        for begin in range(first, last, _SAMPLES):
             for variant in range(dosages.shape[0]):
-                for sample in range(begin, end):
+                states = table[tile, variant]
+                for sample in range(begin, min(last, begin + _SAMPLES)):
                     dosage = np.float64(dosages[variant, sample])
                     for lane in range(LANES):
-                        none, one = table[tile, variant, 3, lane], table[tile, variant, 2, lane]
+                        none, one = states[NO_COPY, lane], states[ONE_COPY, lane]
                         if np.isnan(dosage):
-                            added = table[tile, variant, 1, lane]
+                            added = states[NOT_CALLED, lane]
                         elif dosage <= 1:
                             added = none + dosage * (one - none)
                         else:
-                            added = one + (dosage - 1) * (table[tile, variant, 0, lane] - one)
+                            added = one + (dosage - 1) * (states[TWO_COPIES, lane] - one)
                         sums[tile, sample, lane] += added
+
+
+@njit(nogil=True, cache=True)
+def count_missing_dosages(
+    dosages: NDArray[np.float32], rows: Whole, counts: Whole, first: int, last: int
+) -> None:
+    """Count missing dosages of the samples `first` to `last` among some variants; see `count_missing`."""
+    for row in rows:
+        for sample in range(first, last):
+            counts[sample] += np.isnan(dosages[row, sample])

@@ -10,7 +10,7 @@ import pytest
 from features.errors import BadInput
 from features.genetics.frequencies import count_frequencies, effect_frequencies, read_frequencies
 from features.genetics.genotypes import VARIANTS
-from tests.features.genotypes_in_memory import GenotypesInMemory, match_of, random_copies
+from tests.features.score_genotypes import GenotypesInMemory, match_of, random_copies
 
 AFREQ = """#CHROM\tID\tREF\tALT\tALT_FREQS\tOBS_CT
 1\tv0\tG\tA\t0.25\t8

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from features.genetics.matching import Match
 from features.genetics.scoring import MissingGenotypes, score_samples, weighted_sums
-from tests.features.genotypes_in_memory import GenotypesInMemory, match_of, random_copies
+from tests.features.score_genotypes import GenotypesInMemory, match_of, random_copies
 
 Floats = NDArray[np.float64]
 MODES = ["additive", "dominant", "recessive"]
