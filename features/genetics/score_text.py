@@ -114,25 +114,26 @@ def _table(
         text = text.replace(b"\r\n", b"\n")
     if separator == " ":
         text, separator = _squeezed(text), "\t"
+    # Polars takes the number of columns from the first line, which may be a short or an empty one.
+    names = separator.join(f"c{place}" for place in range(len(columns))).encode()
     try:
         raw = pl.read_csv(
-            text,
-            has_header=False,
+            names + b"\n" + text,
             separator=separator,
             quote_char=None,
             encoding="utf8-lossy",
-            schema=dict.fromkeys(columns, pl.String),
+            infer_schema=False,
             columns=list(kept),
             row_index_name="line",
             row_index_offset=line,
         )
     except pl.exceptions.PolarsError:
         raise BadInput(_too_many_cells(text, line, separator, len(columns), shown=shown)) from None
-    first = pl.col(columns[0])
+    raw = raw.rename({f"c{place}": columns[place] for place in kept})
     cells = pl.exclude("line").str.strip_chars(" \t\r\"'").replace("", None)
     raw = raw.with_columns(pl.col("line").cast(pl.Int64), cells)
     empty = pl.all_horizontal(pl.exclude("line").is_null())
-    return raw.filter(~empty & ~first.str.starts_with("#").fill_null(False))
+    return raw.filter(~empty & ~pl.col(columns[kept[0]]).str.starts_with("#").fill_null(False))
 
 
 def _squeezed(text: bytes) -> bytes:

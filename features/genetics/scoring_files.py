@@ -8,7 +8,7 @@ import polars as pl
 
 from features.genetics.placed_ids import placed_by_ids
 from features.genetics.score_checks import Findings, refuse_two_weights
-from features.genetics.score_text import read_opening, read_rows
+from features.genetics.score_text import Opening, read_opening, read_rows
 from features.genetics.weight_tables import CATALOG, Layout, recognise
 
 SCORING_VARIANTS = {
@@ -156,7 +156,7 @@ def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
     return ScoringFile(
         name,
         shown,
-        opening.header,
+        _header_of(opening, layout),
         distinct,
         variants.height - distinct.height,
         layout.format,
@@ -200,6 +200,12 @@ def _texts(places: Mapping[str, int], columns: tuple[str, ...]) -> list[pl.Expr]
         (pl.col(columns[places[name]]) if name in places else pl.lit(None, pl.String)).alias(name)
         for name in _TEXTS
     ]
+
+
+def _header_of(opening: Opening, layout: Layout) -> dict[str, str]:
+    """The header; the build of harmonised positions counts only where the table has them."""
+    harmonised = "harmonised_position" in layout.places
+    return {key: value for key, value in opening.header.items() if harmonised or key != "HmPOS_build"}
 
 
 def _placed(variants: pl.DataFrame) -> pl.DataFrame:

@@ -21,49 +21,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import BadInput
+from features.genetics.column_names import (
+    CATALOG_COLUMNS,
+    ODDS,
+    P_VALUES,
+    PLAIN_COLUMNS,
+    SBAYESR_COLUMNS,
+    WEIGHTS,
+    places_of,
+)
 from features.genetics.score_text import Opening
 
 CATALOG, PRS_CS, LDPRED2, SBAYESR, PLAIN = "PGS Catalog", "PRS-CS", "LDpred2", "SBayesR", "plain"
-_CATALOG = {
-    "id": ("rsid", "variant_id"),
-    "chromosome": ("chr_name",),
-    "position": ("chr_position",),
-    "effect": ("effect_allele",),
-    "other": ("other_allele",),
-    "weight": ("effect_weight",),
-    "frequency": ("allelefrequency_effect",),
-    "inferred": ("hm_inferotherallele",),
-    "dominant": ("is_dominant",),
-    "recessive": ("is_recessive",),
-    "haplotype": ("is_haplotype",),
-    "diplotype": ("is_diplotype",),
-    "interaction": ("is_interaction",),
-    "by_genotype": ("dosage_0_weight",),
-    "label": ("locus_name",),
-    "harmonised_chromosome": ("hm_chr",),
-    "harmonised_position": ("hm_pos",),
-    "harmonised_id": ("hm_rsid",),
-}
-_PLAIN = {
-    "id": ("rsid", "rs_id", "rs", "snp", "snpid", "snp_id", "variant_id", "markername", "marker", "id"),
-    "chromosome": ("chr", "chrom", "chromosome", "chr_name"),
-    "position": ("pos", "bp", "position", "base_pair_location", "chr_position", "physical_pos"),
-    "effect": ("effect_allele", "a1", "ea"),
-    "other": ("other_allele", "a2", "a0", "omitted", "nea", "non_effect_allele"),
-    "frequency": ("a1frq", "a1freq", "a1_freq", "eaf", "effect_allele_frequency", "allelefrequency_effect"),
-}
-_SBAYESR = {
-    "id": ("name",),
-    "chromosome": ("chrom",),
-    "position": ("position",),
-    "effect": ("a1",),
-    "other": ("a2",),
-    "frequency": ("a1frq",),
-    "weight": ("a1effect",),
-}
-_WEIGHTS = ("effect_weight", "weight", "beta", "b", "effect", "a1effect", "log_or", "logor", "log(or)")
-_ODDS = ("or", "odds_ratio", "oddsratio", "hr", "hazard_ratio")
-_P_VALUES = ("p", "pval", "p_val", "pvalue", "p_value", "p.value", "p-value", "neg_log10_p", "minuslog10p")
 _ERRORS = re.compile("(se|sd|std|stderr|last)$")
 _NUCLEOTIDES = re.compile("[ACGTacgt]+")
 _PLACE = re.compile("(chr)?([0-9]{1,2}|X|Y|XY|M|MT)", re.IGNORECASE)
@@ -113,13 +82,13 @@ def recognise(opening: Opening, *, column: str | None, shown: str) -> Layout:
     if "effect_allele" in lower and {"effect_weight", "dosage_0_weight", "hm_chr"} & set(lower):
         layout = _catalog(opening, names, lower, column, shown)
     elif "a1effect" in lower:
-        layout = Layout(SBAYESR, names, _places(_SBAYESR, lower, shown), headed=True)
+        layout = Layout(SBAYESR, names, places_of(SBAYESR_COLUMNS, lower, shown), headed=True)
     else:
         layout = _plain(names, lower, column, shown)
     chosen = {} if column is None else {"weight": _named(names, column, shown)}
     places = {**layout.places, **chosen}
     _refuse_missing(places, names, shown)
-    unused = tuple(name for name, bare in zip(names, lower, strict=True) if bare in _P_VALUES)
+    unused = tuple(name for name, bare in zip(names, lower, strict=True) if bare in P_VALUES)
     return Layout(layout.format, names, places, headed=True, unused=unused)
 
 
@@ -157,7 +126,7 @@ def _catalog(
             f"{shown}: the score weighs genotypes (dosage_0_weight, dosage_1_weight, dosage_2_weight), not copies of an allele, "
             "and is not computed; use a score with effect_weight."
         )
-    places = _places(_CATALOG, lower, shown)
+    places = places_of(CATALOG_COLUMNS, lower, shown)
     if {"harmonised_chromosome", "harmonised_position"} <= set(places):
         for meaning in ("chromosome", "position"):
             if meaning in places:
@@ -168,11 +137,11 @@ def _catalog(
 
 
 def _plain(names: tuple[str, ...], lower: list[str], column: str | None, shown: str) -> Layout:
-    places = _places(_PLAIN, lower, shown)
+    places = places_of(PLAIN_COLUMNS, lower, shown)
     weights = [
         name
         for name, bare in zip(names, lower, strict=True)
-        if (bare in _WEIGHTS or bare.startswith("beta")) and not _ERRORS.search(bare)
+        if (bare in WEIGHTS or bare.startswith("beta")) and not _ERRORS.search(bare)
     ]
     if column is None and len(weights) > 1:
         raise BadInput(
@@ -190,11 +159,17 @@ def _plain(names: tuple[str, ...], lower: list[str], column: str | None, shown: 
 def _refuse_no_weights(
     names: Sequence[str], lower: Sequence[str], known: Collection[int], *, shown: str
 ) -> None:
-    odds = [name for name, bare in zip(names, lower, strict=True) if bare in _ODDS]
+    odds = [name for name, bare in zip(names, lower, strict=True) if bare in ODDS]
     if odds:
         raise BadInput(
             f"{shown}: the table gives odds or hazard ratios ({', '.join(odds)}), which cannot be added up; write their natural "
             "logarithm into a column called beta."
+        )
+    if not known and any(_number(name) for name in names):
+        raise BadInput(
+            f"{shown}: this is not a scoring file: its first line holds numbers instead of names of columns, and without names only "
+            "PRS-CS's six columns (chromosome, id, position, A1, A2, weight) and PLINK's three (id, allele, weight) are known; "
+            "write a line of names or fetch the file again."
         )
     left = [name for place, name in enumerate(names) if place not in known]
     advice = (
@@ -203,21 +178,6 @@ def _refuse_no_weights(
     raise BadInput(
         f"{shown}: the scoring file has no column effect_weight, beta or A1Effect; fetch the file again{advice}."
     )
-
-
-def _places(known: Mapping[str, Sequence[str]], lower: Sequence[str], shown: str) -> dict[str, int]:
-    """The place of each meaning; several columns of one meaning are ambiguous, but for ids, where the first name counts."""
-    places = {}
-    for meaning, called in known.items():
-        found = [name for name in called if name in lower]
-        if len(found) > 1 and meaning != "id":
-            raise BadInput(
-                f"{shown}: {' and '.join(found)} may both be the {meaning} {'allele' if meaning in ('effect', 'other') else ''}"
-                "column; keep one of them."
-            )
-        if found:
-            places[meaning] = lower.index(found[0])
-    return places
 
 
 def _named(names: Sequence[str], column: str, shown: str) -> int:

@@ -102,6 +102,7 @@ def test_one_score_in_every_format(
         (PRS_CS + "1\trs9\t7\tA\t\n", "", "not a finite number in 1 row(s), first at line 4"),
         (PLINK + "rs1 A 3\n", "", "1 variant(s) have two different weights, first at line 1"),
         ("# nothing\n#a=b\n", "", "holds no table"),
+        (PRS_CS.replace("rs1\t", ""), "", "its first line holds numbers instead of names of columns"),
     ],
 )  # fmt: skip
 def test_refused(tmp_path: Path, content: str, column: str, expected: str) -> None:
@@ -119,6 +120,11 @@ def test_columns_of_p_values_are_named_and_not_used(tmp_path: Path) -> None:
 def test_comments_between_rows_and_empty_lines_are_left_out(tmp_path: Path) -> None:
     score = read(tmp_path, PRSICE + "\n# a word\nrs9 3 5 A G 2 0.1 1\n")
     assert score.variants["line"].to_list() == [2, 3, 4, 7]
+
+
+def test_a_short_line_lacks_cells_wherever_it_stands(tmp_path: Path) -> None:
+    table = "rsid\tchr\tpos\ta1\tbeta\ta2\n" + "rs1\t1\t5\tA\t2\n\n" + "rs2\t1\t6\tA\t2\tC\n"
+    assert read(tmp_path, table).variants.select("line", "other").rows() == [(2, None), (4, "C")]
 
 
 def test_lines_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
