@@ -9,8 +9,17 @@ from numpy.typing import NDArray
 
 from features.genetics.genotypes import NOT_CALLED, GenotypeFile
 from features.genetics.matching import Match
-from features.genetics.weighted_sums import COPIES, Column, Sums, scale_for
-from features.genetics.weighted_sums import weighted_sums as weighted_sums
+from features.genetics.weighted_sums import COPIES, Column, Sums, scale_for, weighted_sums
+
+__all__ = [
+    "HARDY_WEINBERG",
+    "MEAN",
+    "NONE",
+    "MissingGenotypes",
+    "SampleScores",
+    "score_samples",
+    "weighted_sums",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
