@@ -19,9 +19,12 @@ from features.genetics.heterozygosity import (
 )
 from features.genetics.pruning import candidates, pruned_variants, spread
 from features.genetics.relatedness import MOST_VARIANTS, Planes, bit_planes, kinship_standard_error
+from features.genetics.threads import over_ranges
 from features.genetics.thresholds import QualityThresholds
 
 Floats = NDArray[np.float64]
+
+_VARIANTS_AT_ONCE = 1000
 
 PRUNED = {
     "chromosome": pl.String,
@@ -114,10 +117,16 @@ def _frequencies(pooled: PooledGenotypes, variants: NDArray[np.int64], span: sli
     """Frequencies of a1 among the samples of some bytes; 0 where nobody is called."""
     from features.genetics.counts_kernels import genotype_counts, packed_words, sample_masks
 
-    words = packed_words(pooled.packed[variants, span])
     masks = sample_masks(np.ones((1, 4 * (span.stop - span.start)), dtype=np.bool_))
     counts = np.zeros((len(variants), 1, 4), dtype=np.int64)
-    genotype_counts(words, masks, 0, len(variants), counts)
+
+    def count(start: int, stop: int) -> None:
+        for low in range(start, stop, _VARIANTS_AT_ONCE):
+            part = slice(low, min(low + _VARIANTS_AT_ONCE, stop))
+            words = packed_words(pooled.packed[variants[part], span])
+            genotype_counts(words, masks, 0, len(words), counts[part])
+
+    over_ranges(count, len(variants), threads=threads)
     two, one, none = (counts[:, 0, code] for code in (TWO_COPIES, ONE_COPY, NO_COPY))
     return np.asarray((2 * two + one) / np.maximum(1, 2 * (two + one + none)), dtype=np.float64)
 

@@ -14,7 +14,7 @@ from features.genetics.thresholds import QualityThresholds
 Mask = NDArray[np.bool_]
 
 MOST_CANDIDATES = 100_000
-CANDIDATE_BYTES = 400_000_000  # of packed genotypes; more people have fewer candidates
+CANDIDATE_BYTES = 300_000_000  # of packed genotypes; more people have fewer candidates
 # Long-range linkage disequilibrium, chromosome: megabases from and to. Price et al., American Journal of Human Genetics
 # 2008, 83:132-135, doi 10.1016/j.ajhg.2008.06.005, and Anderson 2010, at the positions of each genome build; ends are widened to
 # a tenth of a megabase.

@@ -56,11 +56,12 @@ def bit_planes(pooled: PooledGenotypes, chosen: Integers, *, threads: int = 1) -
     """
     from features.genetics.relatedness_kernels import split_planes
 
-    packed = pooled.packed[chosen]
     rows = np.concatenate([*pooled.rows, np.empty(0, dtype=np.int64)])
     bits = np.zeros((len(rows), 2, -(-len(chosen) // 64)), dtype=np.uint64)
     over_ranges(
-        lambda start, stop: split_planes(packed, rows, start, stop, bits), bits.shape[2], threads=threads
+        lambda start, stop: split_planes(pooled.packed, chosen, rows, (start, stop), bits),
+        bits.shape[2],
+        threads=threads,
     )
     return Planes(bits, len(chosen))
 

@@ -12,24 +12,26 @@ _ONE = np.uint64(1)
 
 
 @njit(nogil=True, cache=True)
-def split_planes(packed: Bytes, rows: Integers, start: int, stop: int, planes: Words) -> None:
-    """Write bit planes of words `start` to `stop` of 64 variants.
+def split_planes(
+    packed: Bytes, chosen: Integers, rows: Integers, part: tuple[int, int], planes: Words
+) -> None:
+    """Write bit planes of some of the words of 64 variants.
 
     Args:
         packed: codes, shape (variants, bytes).
+        chosen: places of the variants, shape (variants chosen,).
         rows: places of the samples among the 4 x bytes.
-        start: first word.
-        stop: end of the words.
+        part: first word and end of the words.
         planes: shape (samples, 2, words): homozygous at all; two copies of a1, or one: together they tell the four states.
     """
-    for place in range(start, stop):
-        variants = min(64, packed.shape[0] - 64 * place)
+    for place in range(part[0], part[1]):
+        variants = chosen[64 * place : 64 * place + 64]
         for row in range(len(rows)):
             byte, shift = rows[row] >> 2, np.uint8(2 * (rows[row] & 3))
             homozygous = np.uint64(0)
             carrier = np.uint64(0)
-            for bit in range(variants):
-                code = (packed[64 * place + bit, byte] >> shift) & np.uint8(3)
+            for bit in range(len(variants)):
+                code = (packed[variants[bit], byte] >> shift) & np.uint8(3)
                 homozygous |= np.uint64(code in (TWO_COPIES, NO_COPY)) << np.uint64(bit)
                 carrier |= np.uint64(code in (TWO_COPIES, ONE_COPY)) << np.uint64(bit)
             planes[row, 0, place] = homozygous

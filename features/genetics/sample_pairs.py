@@ -57,7 +57,7 @@ def sample_pairs(
     if least is None:
         return pl.DataFrame(schema=PAIRS)
     people = np.flatnonzero(fit)
-    chosen = Planes(planes.bits[people], planes.variants)
+    chosen = planes if fit.all() else Planes(planes.bits[people], planes.variants)
     related = related_pairs(chosen, least, threads=threads)
     own = _of_one_patient(called["patient_id"].gather(people))
     apart = kinship_of(chosen, own)

@@ -14,7 +14,7 @@ from features.genetics.thresholds import QualityThresholds
 
 Floats = NDArray[np.float64]
 
-MOST_VARIANTS = 5000
+MOST_VARIANTS = 2000
 FEWEST_VARIANTS = 50  # fewer: F of women scatters over the limits
 # Pseudo-autosomal regions, which men have twice: base pairs from and to, ends of chromosome X (Genome Reference Consortium).
 PSEUDO_AUTOSOMAL = {

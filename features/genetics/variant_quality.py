@@ -112,14 +112,13 @@ def variant_quality(
 
 
 def _frequency(counts: GenotypeCounts, on_x: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The frequency of a1, NaN where nobody is called; on X men's two copies count once."""
+    """The frequency of a1, NaN where nobody is called; on X men count once, half where they are miscalled heterozygous (plink2)."""
     copies, alleles = counts.copies.copy(), 2.0 * counts.present
     women = counts.codes[on_x, WOMEN].astype(np.float64)
     men = counts.codes[on_x, MEN].astype(np.float64)
-    copies[on_x] = 2 * women[:, TWO_COPIES] + women[:, ONE_COPY] + men[:, TWO_COPIES]
-    alleles[on_x] = 2 * women[:, [TWO_COPIES, ONE_COPY, NO_COPY]].sum(axis=1) + men[
-        :, [TWO_COPIES, NO_COPY]
-    ].sum(axis=1)
+    copies[on_x] = 2 * women[:, TWO_COPIES] + women[:, ONE_COPY] + men[:, TWO_COPIES] + men[:, ONE_COPY] / 2
+    called = [TWO_COPIES, ONE_COPY, NO_COPY]
+    alleles[on_x] = 2 * women[:, called].sum(axis=1) + men[:, called].sum(axis=1)
     frequency: NDArray[np.float64] = np.divide(
         copies, alleles, out=np.full(len(copies), np.nan), where=alleles > 0
     )
