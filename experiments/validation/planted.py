@@ -1,4 +1,4 @@
-"""Three planted leaks: the checks of the certificate are only worth what they catch."""
+"""Three planted leaks, four where patients are related: the checks of the certificate are only worth what they catch."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experiments.seeds import seed_for
 from experiments.validation.cell import CellData, FittedFold, Fold
 from experiments.validation.certificate import Fit, prove
-from experiments.validation.draws import deal_patients, patient_table
+from experiments.validation.draws import deal_patients, has_families, patient_table
 
 PATIENTS = 300  # about so many are enough to plant in
 EVENTS = 20  # and at least about so many patients with the event
@@ -37,6 +37,8 @@ def catch_planted(
         "feature derived from the outcome": partial(_derived_from_outcome, fit),
         "a patient in both folds": partial(_patient_in_both, fit),
     }
+    if _with_relative(small.rows, fold.test) is not None:
+        leaks["a relative in both folds"] = partial(_relative_in_both, fit)
     entries = []
     for leak, leaky in leaks.items():
         untuned = partial(leaky, parameters=parameters)
@@ -117,6 +119,29 @@ def _patient_in_both(
     position = data.rows["position"].to_numpy()
     kept = fold.test[position[fold.test] != position[fold.test[0]]]
     return fit(data, replace(fold, test=kept), parameters=parameters, trials=trials)
+
+
+def _relative_in_both(
+    fit: Fit,
+    data: CellData,
+    fold: Fold,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    trials: int | None = None,
+) -> FittedFold:
+    """Fit on one of two tested relatives as well."""
+    position = data.rows["position"].to_numpy()
+    kept = fold.test[position[fold.test] != _with_relative(data.rows, fold.test)]
+    return fit(data, replace(fold, test=kept), parameters=parameters, trials=trials)
+
+
+def _with_relative(rows: pl.DataFrame, test: NDArray[np.int64]) -> int | None:
+    """Return the position of the first tested patient with a tested relative; None: there is none."""
+    if not has_families(rows):
+        return None
+    tested = rows[test].select("position", "family").drop_nulls().unique()
+    related = tested.filter(pl.len().over("family") > 1)["position"]
+    return None if related.is_empty() else int(related.sort()[0])
 
 
 def _with_state(fitted: FittedFold, state: Mapping[str, Any], predict: Any) -> FittedFold:

@@ -13,6 +13,7 @@ from pipeline.cards.audited import audited_sections
 from pipeline.cards.examined import examined_sections
 from pipeline.cards.flow import Table, attendance_flow, horizon_flow
 from pipeline.cards.genetic import genetic_section
+from pipeline.cards.relatives import relatives_section
 from pipeline.cards.section import Section, count, without_empty_columns
 from pipeline.cards.tables import in_brackets
 from pipeline.cards.wording import METRICS, SCHEMES, SHORT_INTERVALS, horizon_words, number
@@ -37,6 +38,7 @@ def closer_sections(study: Study, outcome: str, learner: str, workspace: Path) -
     sections: list[Section | None] = [
         _before_fitting(outcome, workspace),
         genetic_section(study, outcome, learner, workspace),
+        relatives_section(study, outcome, workspace),
         _between_centres(study, outcome, learner, workspace),
         _over_time(study, outcome, learner, workspace),
         _attendance(study, outcome, workspace),

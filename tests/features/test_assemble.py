@@ -87,3 +87,52 @@ def test_a_column_without_description_is_refused() -> None:
 def test_a_set_of_other_prediction_times_is_refused() -> None:
     with pytest.raises(BadInput, match="The set clinical was built for other prediction times"):
         assemble(TIMES.head(2), COHORT["patients"], {"clinical": SETS["clinical"]})
+
+
+FIVE = tables(
+    patients=[{"patient": number, "sex": "male", "centre": "A", "country": "FR"} for number in range(1, 6)],
+    measurements=[value(1, "crp", 10.0, 4.0), value(2, "gaf", 10.0, 60.0)],
+)
+
+
+def family_of(families: list[tuple[int, int]], person: dict[int, int] | None = None) -> list[int | None]:
+    """Return the family of each of five patients, as assembled: pairs of patient and label."""
+    patients = FIVE["patients"].with_columns(
+        person=pl.col("position").replace_strict(person or {}, default=None, return_dtype=pl.Int64)
+    )
+    name = dict(patients.select("position", "patient_id").iter_rows())
+    labelled = pl.DataFrame(
+        [(name[patient], label) for patient, label in families],
+        schema={"patient_id": pl.String, "family": pl.Int64},
+        orient="row",
+    )
+    times = predictions(*((number, 10.5) for number in name))
+    built = clinical.build(times, FIVE)
+    rows = assemble(times, patients, {"clinical": (built.frame, built.columns)}, families=labelled).rows
+    by_patient = dict(rows.select("patient_id", "family").iter_rows())
+    return [by_patient[name[patient]] for patient in sorted(name)]
+
+
+def test_a_family_is_named_by_its_first_patient_and_strangers_have_none() -> None:
+    first = FIVE["patients"]["position"].min()
+    found = family_of([(int(str(first)) + 1, 90), (int(str(first)) + 3, 90)])
+    assert found == [None, int(str(first)) + 1, None, int(str(first)) + 1, None]
+    assert family_of([]) == [None] * 5
+
+
+def test_two_identifiers_of_one_person_join_their_families() -> None:
+    one = int(str(FIVE["patients"]["position"].min()))
+    # The first is of one family, the fourth of another; both identifiers are one person.
+    found = family_of([(one, 7), (one + 1, 7), (one + 3, 8), (one + 4, 8)], {one: one, one + 3: one})
+    assert found == [one, one, None, one, one]
+
+
+def test_one_person_alone_is_no_family() -> None:
+    one = int(str(FIVE["patients"]["position"].min()))
+    assert family_of([(one, 7), (one + 1, 7)], {one: one, one + 1: one}) == [None] * 5
+
+
+def test_families_of_other_patients_are_refused() -> None:
+    stranger = pl.DataFrame({"patient_id": ["f" * 32], "family": [3]})
+    with pytest.raises(BadInput, match="hold 1 patients who are not in the patients table"):
+        assemble(TIMES, COHORT["patients"], SETS, families=stranger)
