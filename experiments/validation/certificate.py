@@ -21,6 +21,7 @@ PROVING_TRIALS = 2  # tuning trials repeated on scrambled test rows
 ROWS_ALONE = 5  # test rows predicted one by one
 ROUNDING = 1e-9  # a row alone and a row among others may take other paths through the linear algebra
 
+DONORS = 3  # whose genotypes stand in for those of scrambled rows
 MOST_LEVELS, FEW_ROWS = 10, 100  # a number with more values among so many rows tells no class
 SAME_CLASS = 0.95  # share of the rows without the outcome
 
@@ -138,14 +139,12 @@ def scramble(data: CellData, index: Integers, seed: int) -> CellData:
 
 
 def _scrambled_bytes(column: pl.Series, index: Integers, generator: np.random.Generator) -> pl.Series:
-    """Return bytes, such as genotypes, with noise in some rows; what all values begin with names their kind and stays."""
+    """Return bytes, such as genotypes, with those of some rows replaced by those of few: noise would not be read as bytes."""
     values = column.to_list()
-    known = [value for value in values if value is not None]
-    pairs = enumerate(zip(min(known), max(known), strict=False)) if known else ()
-    start = known[0][: next((place for place, (one, other) in pairs if one != other), 0)] if known else b""
+    donors = sorted({value for value in values if value is not None}) or [None]
+    donors = [donors[place] for place in generator.permutation(len(donors))[:DONORS]]
     for place in index:
-        if values[place] is not None:
-            values[place] = start + generator.bytes(len(values[place]) - len(start))
+        values[place] = donors[generator.integers(len(donors))]
     return pl.Series(column.name, values, dtype=pl.Binary)
 
 
