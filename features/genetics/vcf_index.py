@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from features.errors import BadInput
 from features.genetics.delimited import TextFile
 
 _GZIP, _ZSTANDARD, _BCF = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BCF"
 _FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 _FORMAT = 8
+_TAB = 9  # the character's code
 # The empty block that ends a file of bgzip (SAM/BAM specification, section 4.1.2).
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BGZIP_MARK = slice(12, 14)
-_LONGEST_LINE = 1_000_000_000
+_LONGEST_LINE = 1_000_000_000  # bytes of a header line
 
 
 @dataclass(frozen=True)
@@ -123,20 +126,15 @@ def _rows(
     """Chromosome to alternatives of every record, and the first line of everything that stands under FORMAT."""
     rows = io.BytesIO()
     formats: dict[bytes, int] = {}
-    number, line = first_line - 1, b"\n"
     for number, line in enumerate(stream, start=first_line):
+        # Counted by numpy: several times faster than bytes.count where every fourth byte is a tab.
+        found = int(np.count_nonzero(np.frombuffer(line, dtype=np.uint8) == _TAB)) + 1
+        if found != columns:
+            raise BadInput(
+                f"{shown}: line {number} has {found} fields, not {columns}; the file is cut short or damaged: copy it again."
+            )
         fields = line.split(b"\t", _FORMAT + 1)
-        if len(fields) <= _FORMAT + 1:
-            raise _cut_line(shown, number, len(fields), columns)
         formats.setdefault(fields[_FORMAT], number)
         rows.write(b"\t".join(fields[:5]) + b"\n")
-    if not line.endswith(b"\n") and line.count(b"\t") + 1 != columns:
-        raise _cut_line(shown, number, line.count(b"\t") + 1, columns)
     known = {tuple(text.decode(errors="replace").split(":")): line for text, line in formats.items()}
     return rows.getvalue(), known
-
-
-def _cut_line(shown: str, number: int, found: int, columns: int) -> BadInput:
-    return BadInput(
-        f"{shown}: line {number} has {found} fields, not {columns}; the file is cut short or damaged: copy it again."
-    )
