@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.validation.cell import CellData, FittedFold, Fold
-from experiments.validation.draws import has_families, inner_parts
+from experiments.validation.draws import has_families
 from experiments.validation.tuning import chosen
 from models.target import Target
 
@@ -94,7 +94,7 @@ def prove(data: CellData, fold: Fold, fitted: FittedFold, fit: Fit, seed: int) -
 def ids_disjoint(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
     """Check that no patient or family, and no centre or country that must stay whole, is both fitted and tested, at any level.
 
-    A family may lie in several inner folds where these are centres: it must then be on one side of each fit.
+    A family may lie in several inner folds only where these are centres: its others are then left out of those fits.
     """
     related = ("family",) if has_families(data.rows) else ()
     shared = []
@@ -102,9 +102,10 @@ def ids_disjoint(data: CellData, fold: Fold, fitted: FittedFold) -> Finding:
         both = _both(data.rows[column], fitted.train, fold.test)
         if both:
             shared.append(f"{both} {PLURALS[column]} in fit and test of the outer fold")
-    inner: tuple[str, ...] = ("position", *related, *fitted.inner_whole) if len(fitted.inner) else ()
+    dealt_whole = () if fitted.inner_whole else related
+    inner: tuple[str, ...] = ("position", *dealt_whole, *fitted.inner_whole) if len(fitted.inner) else ()
     for column in inner:
-        cut = _cut(data.rows[fitted.train], column, fitted.inner)
+        cut = _cut(data.rows[column][fitted.train], fitted.inner)
         if cut:
             shared.append(f"{cut} {PLURALS[column]} cut by the inner folds")
     held = [f"outer fold: {_listed(('position', *related, *fold.whole))}"]
@@ -296,15 +297,12 @@ def _both(column: pl.Series, fitted: Integers, tested: Integers) -> int:
     return len(np.intersect1d(values[fitted], values[tested]))
 
 
-def _cut(rows: pl.DataFrame, column: str, inner: Integers) -> int:
-    """Return how many values of a column stand on both sides of some inner fold."""
-    if column == "family":
-        shared = [
-            np.intersect1d(rows["family"][fitted].drop_nulls(), rows["family"][judged].drop_nulls())
-            for fitted, judged in inner_parts(rows, inner)
-        ]
-        return len(np.unique(np.concatenate(shared)))
-    pairs = np.unique(np.column_stack([_codes(rows[column]), inner]), axis=0)
+def _cut(column: pl.Series, inner: Integers) -> int:
+    """Return how many values of a column lie in several inner folds; who has no relatives is of no family."""
+    known = (
+        column.is_not_null().to_numpy() if column.name == "family" else np.ones(len(column), dtype=np.bool_)
+    )
+    pairs = np.unique(np.column_stack([_codes(column.filter(known)), inner[known]]), axis=0)
     return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
 
 
