@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
@@ -64,8 +65,8 @@ class Definition:
 
 
 # Keywords of a builder that a stage gives and a study file may not: the source folder, and what a time is
-# ("date": days since 1970-01-01, "days": since baseline, "order": a rank).
-GIVEN_BY_STAGE = ("source", "time")
+# ("date": days since 1970-01-01, "days": since baseline, "order": a rank), the folder of stage `genotypes`.
+GIVEN_BY_STAGE = ("source", "time", "checked")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class FeatureSet:
         file_settings: settings that name files of the source folder, of a set that reads it only where a study gives them.
         definitions: the set's named features, for the reference page; columns that a study adds come on top.
         with_settings: named features that only some settings give, such as a table of norms.
+        reads_genotypes: `build` takes the keyword `checked`, the folder of stage `genotypes`, which reads the source folder.
+        portable: portable(settings, source folder) returns what of the settings another site can compare, and the files of
+            the definition by name; None: every setting, files as `file_settings` and values of mappings name them.
+        check: raises BadInput with every problem of the set's settings, before anything is read; None: signature alone.
     """
 
     build: Callable[..., BuiltFeatures]
@@ -88,7 +93,14 @@ class FeatureSet:
     definitions: tuple[Definition, ...] = ()
     file_settings: tuple[str, ...] = ()
     with_settings: tuple[Definition, ...] = ()
+    reads_genotypes: bool = False
+    check: Callable[[Mapping[str, object]], None] | None = None
+    portable: Callable[[Mapping[str, object], Path], tuple[dict[str, object], dict[str, str]]] | None = None
 
     def reads(self, settings: Mapping[str, object]) -> bool:
         """Tell whether the set, with a study's settings, reads files of the source folder."""
-        return self.reads_source or any(settings.get(name) for name in self.file_settings)
+        return (
+            self.reads_source
+            or self.reads_genotypes
+            or any(settings.get(name) for name in self.file_settings)
+        )

@@ -19,7 +19,7 @@ from features.genetics.settings import AncestrySettings, GeneticSettings
 
 Floats = NDArray[np.float64]
 
-POPULATIONS = {"sample": pl.String, "population": pl.String}
+POPULATIONS = {"sample_id": pl.String, "population": pl.String}
 
 
 @dataclass(frozen=True)
@@ -191,13 +191,13 @@ def _populations(path: Path, shown: str, reference: GenotypeFile) -> pl.Series:
     absent = [name for name in POPULATIONS if name not in table.columns]
     if absent:
         raise BadInput(f"{shown}: the table of populations has no column {', '.join(absent)}.")
-    twice = int(table["sample"].is_duplicated().sum())
+    twice = int(table["sample_id"].is_duplicated().sum())
     if twice:
         raise BadInput(
             f"{shown}: {twice} rows name a sample that stands more than once; keep one row for each."
         )
-    known = pl.DataFrame({"sample": reference.samples}).join(
-        table.select(*POPULATIONS), on="sample", how="left", maintain_order="left"
+    known = pl.DataFrame({"sample_id": reference.samples}).join(
+        table.select(*POPULATIONS), on="sample_id", how="left", maintain_order="left"
     )
     if known["population"].null_count() == known.height:
         raise BadInput(f"{shown}: none of its samples stands in {reference.name}; mend ancestry.populations.")

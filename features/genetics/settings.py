@@ -55,7 +55,7 @@ class AncestrySettings:
 
     Attributes:
         reference: genotypes of a reference panel, people of no cohort; None: components are fitted in the training fold.
-        populations: tab-separated table of the reference's samples: sample, population; None: no populations are named.
+        populations: tab-separated table of the reference's samples: sample_id, population; None: no populations are named.
         components: their number.
         normalise: which of the two normalised scores is the predictor; both are kept. Only with a reference.
         raw_as_predictor: the raw score stays a predictor beside it.

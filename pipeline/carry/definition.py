@@ -15,7 +15,7 @@ from pipeline.settings.cohort import Variable
 from pipeline.settings.study import Study
 
 # Settings that say where a site's own files lie, not what a column means.
-OF_THE_SITE: Mapping[str, tuple[str, ...]] = {"genetic": ("files",), "inflammatory": ("bridge",)}
+OF_THE_SITE: Mapping[str, tuple[str, ...]] = {"inflammatory": ("bridge",)}
 
 
 def definition_of(
@@ -95,6 +95,10 @@ def _portable(
     """Return a set's settings as another site can compare them: a file that they name is known by its content."""
     if not FEATURE_SETS[name].reads(settings):
         return dict(settings), {}
+    portable = FEATURE_SETS[name].portable
+    if portable is not None:
+        rules, files = portable(settings, source or Path())
+        return rules, {f"feature_sets.{name}.{key}": _sha256(source, path) for key, path in files.items()}
     kept: dict[str, Any] = {}
     hashes: dict[str, str] = {}
     for key, value in settings.items():

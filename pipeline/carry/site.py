@@ -29,7 +29,7 @@ from pipeline.errors import BadInput, BadSettings
 from pipeline.files import read_frame, read_json, read_table, write_table, write_text
 from pipeline.settings.load import check_study
 from pipeline.settings.study import Study
-from pipeline.stages import assemble, compare, features, outcomes, prediction_times, tables
+from pipeline.stages import assemble, compare, features, genotypes, outcomes, prediction_times, tables
 from pipeline.stages.train import cell_data
 
 SCHEME = "carried"
@@ -131,10 +131,16 @@ def _built(study: Study, bundle: Bundle, outcome: str, source: Path) -> tuple[Ce
     place, times = Path("tables"), Path("times.parquet")
     tables.run(source=source, out=place)
     prediction_times.run(tables=place, out=times)
+    checked = Path("genotypes")
+    genotypes.run(tables=place, source=source, out=checked)
     for name in study.feature_sets:
-        features.run(name, tables=place, source=source, times=times, out=Path("features") / name)
+        features.run(
+            name, tables=place, source=source, genotypes=checked, times=times, out=Path("features") / name
+        )
     outcomes.run(outcome, tables=place, times=times, out=Path("outcome"))
-    assemble.run(tables=place, times=times, features=Path("features"), out=Path("assembled"))
+    assemble.run(
+        tables=place, times=times, features=Path("features"), genotypes=checked, out=Path("assembled")
+    )
     built = read_table(Path("assembled/columns.parquet"), ColumnDescriptions)
     problems, absent = compare_columns(
         bundle.definition.columns, built, _can_miss(bundle, set(built["feature_set"]))

@@ -25,7 +25,7 @@ from pipeline.errors import BadInput, BadSettings
 from pipeline.files import write_text
 from pipeline.settings.load import check_study
 from pipeline.settings.study import Study
-from pipeline.stages import assemble, features, prediction_times, tables
+from pipeline.stages import assemble, features, genotypes, prediction_times, tables
 from pipeline.strata_inputs import beside_rows, first_rows, read_assembled
 
 
@@ -153,9 +153,15 @@ def _built(
     place, times = Path("tables"), Path("times.parquet")
     tables.run(source=source, out=place)
     prediction_times.run(tables=place, out=times)
+    checked = Path("genotypes")
+    genotypes.run(tables=place, source=source, out=checked)
     for name in study.feature_sets:
-        features.run(name, tables=place, source=source, times=times, out=Path("features") / name)
-    assemble.run(tables=place, times=times, features=Path("features"), out=Path("assembled"))
+        features.run(
+            name, tables=place, source=source, genotypes=checked, times=times, out=Path("features") / name
+        )
+    assemble.run(
+        tables=place, times=times, features=Path("features"), genotypes=checked, out=Path("assembled")
+    )
     assembled = read_assembled(Path("assembled"))
     problems, _ = compare_columns(bundle.definition.columns, assembled.columns, frozenset())
     if problems:

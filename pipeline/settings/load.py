@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from features.catalogue import Conversion, catalogue
 from features.contract import GIVEN_BY_STAGE
+from features.errors import BadInput
 from features.registry import FEATURE_SETS
 from models.registry import LEARNERS
 from pipeline.errors import BadSettings
@@ -87,7 +88,7 @@ def parameters(study: Study) -> dict[str, Any]:
     values["feature_stages"] = {
         f"{study.study}_{name}": {
             "set": name,
-            "source": f"data/{study.study}" if FEATURE_SETS[name].reads(settings) else NO_SOURCE,
+            "source": _read_by(study.study, name, settings),
         }
         for name, settings in study.feature_sets.items()
     }
@@ -97,6 +98,13 @@ def parameters(study: Study) -> dict[str, Any]:
     }
     values["simulate"] = {} if study.simulation is None else {study.study: values["simulation"]}
     return values
+
+
+def _read_by(study: str, name: str, settings: Mapping[str, Any]) -> str:
+    """Return what a feature set reads beside the canonical tables."""
+    if FEATURE_SETS[name].reads_genotypes:
+        return f"artifacts/{study}/genotypes"
+    return f"data/{study}" if FEATURE_SETS[name].reads(settings) else NO_SOURCE
 
 
 def _adjustment(study: Study, learner: str) -> dict[str, Any]:
@@ -176,7 +184,18 @@ def _feature_set_problems(study: Study) -> list[str]:
             for key in sorted(set(values) - accepted)
         ]
         problems += [f"feature_sets.{name}.{key} is required" for key in sorted(required - set(values))]
+        problems += _settings_problems(name, values) if required <= set(values) <= accepted else []
     return problems
+
+
+def _settings_problems(name: str, values: Mapping[str, Any]) -> list[str]:
+    check = FEATURE_SETS[name].check
+    try:
+        if check is not None:
+            check(values)
+    except BadInput as bad:
+        return [f"feature_sets.{problem}" for problem in bad.problems]
+    return []
 
 
 def _dictionary_problems(study: Study) -> list[str]:

@@ -20,11 +20,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("feature_set", help="a key of feature_sets")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the canonical tables")
     parser.add_argument("--source", type=Path, required=True, help="folder of the study's source files")
+    parser.add_argument("--genotypes", type=Path, required=True, help="folder of the checked genotypes")
     parser.add_argument("--times", type=Path, required=True, help="file of the prediction times")
     parser.add_argument("--out", type=Path, required=True, help="folder of the feature set")
 
 
-def run(feature_set: str, tables: Path, source: Path, times: Path, out: Path) -> None:
+def run(
+    feature_set: str,
+    *,
+    tables: Path,
+    source: Path,
+    times: Path,
+    out: Path,
+    genotypes: Path = Path("genotypes"),
+) -> None:
     """Build one feature set, check it, and write its table, column descriptions and report."""
     study = load_parameters()
     if feature_set not in study.feature_sets:
@@ -36,8 +45,9 @@ def run(feature_set: str, tables: Path, source: Path, times: Path, out: Path) ->
             f"feature_sets.{feature_set}.look_behind_days: the study declares an order of stays and no days. Take it out."
         )
     registered = FEATURE_SETS[feature_set]
-    reads = registered.reads(study.feature_sets[feature_set])
-    given: dict[str, Any] = {"source": source} if reads else {}
+    given: dict[str, Any] = {"checked": genotypes} if registered.reads_genotypes else {}
+    if registered.reads(study.feature_sets[feature_set]) and not registered.reads_genotypes:
+        given["source"] = source
     if "time" in signature(registered.build).parameters:
         given["time"] = study.cohort.time
     build = partial(registered.build, **study.feature_sets[feature_set], **given)

@@ -21,6 +21,7 @@ from pipeline.stages import (
     compare,
     explain,
     features,
+    genotypes,
     outcomes,
     prediction_times,
     simulate,
@@ -109,11 +110,25 @@ def run_stages(study: Study) -> None:
     place = {kind: work / kind / OUTCOME for kind in ("outcomes", "splits", "train", "compare", "explain")}
     simulate.run(out=source, truth=work / "truth")
     tables.run(source=source, out=work / "tables")
+    genotypes.run(tables=work / "tables", source=source, out=work / "genotypes")
     prediction_times.run(tables=work / "tables", out=times)
     for name in study.feature_sets:
-        features.run(name, tables=work / "tables", source=source, times=times, out=work / "features" / name)
+        features.run(
+            name,
+            tables=work / "tables",
+            source=source,
+            genotypes=work / "genotypes",
+            times=times,
+            out=work / "features" / name,
+        )
     outcomes.run(OUTCOME, tables=work / "tables", times=times, out=place["outcomes"])
-    assemble.run(tables=work / "tables", times=times, features=work / "features", out=assembled)
+    assemble.run(
+        tables=work / "tables",
+        times=times,
+        features=work / "features",
+        genotypes=work / "genotypes",
+        out=assembled,
+    )
     splits.run(OUTCOME, assembled=assembled, outcomes=place["outcomes"], out=place["splits"])
     for learner in study.cells[0].learners:
         train.run(

@@ -10,9 +10,9 @@ import pytest
 
 from features.contract import BuiltFeatures
 from features.errors import BadInput
-from features.genetic import build
 from features.schema import ColumnDescriptions
 from tests.features.genetic_files import Variant, mapping, score_row, times, write_genotypes, write_score
+from tests.features.genetic_study import genetic_set
 
 VARIANTS: list[Variant] = [("1", 10, "A", "G"), ("1", 20, "C", "T"), ("2", 30, "A", "C"), ("2", 40, "G", "T")]
 FRENCH = np.array([[0, 1, 2, 0], [2, 2, 0, 1]], dtype=float)
@@ -39,7 +39,7 @@ def source(tmp_path: Path) -> Path:
 def built(source: Path, samples: list[str], **settings: Any) -> BuiltFeatures:
     chosen = {"files": ["genotypes/fr", "genotypes/de"], "scores": {"scz": "weights/scz.txt"}, **settings}
     tables = chosen.pop("tables", mapping(samples))
-    return build(times(samples), tables, source=source, **chosen)
+    return genetic_set(source, times(samples), tables, **chosen)
 
 
 def refused(source: Path, **settings: Any) -> str:
