@@ -40,6 +40,7 @@ class Match:
         verdicts: every row of the score in the file's order: `line`, `verdict` (one of VERDICTS) and `variant`, null where not
             matched.
         total_weight: sum of the absolute weights of all rows of the score.
+        by_id: whether variants were looked for by their ids, because the score gives no positions.
     """
 
     used: pl.DataFrame
@@ -51,6 +52,7 @@ class Match:
         )
     )
     total_weight: float = 0.0
+    by_id: bool = False
 
     @property
     def weight_share(self) -> float:
@@ -69,7 +71,7 @@ class Match:
             verdict=pl.when(lost).then(pl.lit("not_in_every_file", VERDICT)).otherwise("verdict"),
             variant=pl.when(~lost).then("variant"),
         )
-        counts = {**self.counts, **_matched_counts(kept, verdicts, by_id=self.counts["by_id"] > 0)}
+        counts = {**self.counts, **_matched_counts(kept, verdicts, by_id=self.by_id)}
         counts["not_in_every_file"] += self.used.height - kept.height
         return replace(
             self, used=kept, counts=counts, rate=kept.height / self.counts["rows"], verdicts=verdicts
@@ -137,7 +139,8 @@ def common_lines(matches: Sequence[Match]) -> pl.Series:
 def reasons(match: Match) -> str:
     """Why rows of the score were not matched, counted, the most frequent reason first."""
     counted = sorted((-match.counts[reason], reason) for reason in UNUSED if match.counts[reason])
-    return ", ".join(f"{-count} {reason.replace('_', ' ')}" for count, reason in counted)
+    listed = ", ".join(f"{-count} {reason.replace('_', ' ')}" for count, reason in counted)
+    return f"{listed} (looked for by id: the score gives no positions)" if match.by_id else listed
 
 
 def _unplaced(*, by_id: bool) -> pl.Expr:
@@ -210,6 +213,7 @@ def _match(judged: pl.DataFrame, *, by_id: bool) -> Match:
         kept.height / judged.height,
         verdicts,
         float(judged["weight"].abs().sum()),
+        by_id,
     )
 
 

@@ -5,6 +5,8 @@ import polars as pl
 from features.errors import BadInput
 
 _NAMED = 3  # lines and ids of that many rows stand in the sentence
+_RATIOS = ("OR", "HR", "OR/HR", "ODDS RATIO", "HAZARD RATIO")
+_LEAST_RATIO = 0.5
 _COMPLEX = {
     "haplotype": "haplotypes",
     "diplotype": "diplotypes",
@@ -87,6 +89,19 @@ def refuse_two_weights(rows: pl.DataFrame, shown: str) -> None:
         raise BadInput(
             f"{shown}: {again.select(key.alias('key')).n_unique()} variant(s) have two different weights, first at line "
             f"{again['line'].item(0)}; keep one row for each."
+        )
+
+
+def refuse_ratios(rows: pl.DataFrame, weight_type: str, shown: str) -> None:
+    """Raise BadInput where the header calls the weights odds or hazard ratios and they look like some: all above 0, half of
+    them above 0.5. Logarithms of published ratios are smaller, or negative for some variants.
+    """  # noqa: D205
+    weights = rows["weight"]
+    named = weight_type.strip().upper() in _RATIOS
+    if named and (weights > 0).all() and float(weights.quantile(0.5) or 0.0) > _LEAST_RATIO:
+        raise BadInput(
+            f"{shown}: the header calls the weights {weight_type} and they look like ratios, which cannot be added up; write their "
+            "natural logarithm as effect_weight and weight_type=beta."
         )
 
 

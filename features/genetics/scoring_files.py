@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from features.genetics.placed_ids import placed_by_ids
-from features.genetics.score_checks import Findings, refuse_two_weights
+from features.genetics.score_checks import Findings, refuse_ratios, refuse_two_weights
 from features.genetics.score_text import Opening, read_opening, read_rows
 from features.genetics.weight_tables import CATALOG, Layout, recognise
 
@@ -153,6 +153,7 @@ def read_scoring_file(path: Path, *, name: str, shown: str) -> ScoringFile:
     findings.refuse()
     variants = _placed(pl.concat(frames))
     distinct = _distinct(variants, shown)
+    refuse_ratios(distinct, opening.header.get("weight_type", ""), shown)
     return ScoringFile(
         name,
         shown,

@@ -152,6 +152,7 @@ def test_a_score_without_positions_is_matched_by_id() -> None:
         "duplicate",
     ]
     assert (found.counts["by_id"], found.counts["strand_flipped"]) == (2, 1)
+    assert reasons(found) == "1 duplicate, 1 not diploid (looked for by id: the score gives no positions)"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,18 @@ def test_identical_rows_count_once_and_blank_lines_not_at_all(tmp_path: Path) ->
     assert score.variants["line"].to_list() == [2, 5]
 
 
+def test_logarithms_under_a_header_of_odds_ratios_are_weights(tmp_path: Path) -> None:
+    content = f"#weight_type=OR\n{ROW}\n1\t1\tA\tG\t0.1\n1\t2\tA\tG\t0.7\n1\t3\tA\tG\t0.2\n"
+    assert read(tmp_path, content).variants["weight"].to_list() == [0.1, 0.7, 0.2]
+
+
+def test_a_build_of_harmonised_positions_counts_only_with_them(tmp_path: Path) -> None:
+    content = f"#genome_build=GRCh37\n#HmPOS_build=GRCh38\n{ROW}\n1\t1\tA\tG\t0.1\n"
+    score = read(tmp_path, content)
+    assert score.genome_build == "GRCh37"
+    assert score.original is None
+
+
 def test_modes_and_frequencies(tmp_path: Path) -> None:
     more = f"{ROW}\tis_dominant\tis_recessive\tallelefrequency_effect\n"
     score = read(
@@ -122,6 +134,10 @@ def test_modes_and_frequencies(tmp_path: Path) -> None:
         ),
         ("effect_allele\tdosage_0_weight\nA\t1\n", "the score weighs genotypes (dosage_0_weight"),
         (f"{ROW}\n", "no variants"),
+        (
+            f"#weight_type=OR\n{ROW}\n1\t1\tA\tG\t1.1\n1\t2\tA\tG\t0.9\n",
+            "the header calls the weights OR and they look like ratios",
+        ),
         (f"{ROW}\n1\t1\tA\tG\t1\t2\t3\t4\n", "line 2 has 8 cells, but the table has 5 columns"),
         ("", "this is not a scoring file"),
         (gzip.compress(FILE.encode(), mtime=0)[:-20], "is cut short (its gzip ends early); fetch it again"),
