@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,6 @@ from experiments.validation.nested import outer_folds
 from experiments.validation.procedure import fit_fold
 from experiments.validation.proxies import refuse_proxies
 from experiments.validation.splits import SplitScheme, make_splits
-from features.genetic import build
 from models.adjustment.adjustment import Adjustment
 from models.adjustment.plan import AdjustmentPlan
 from models.registry import LEARNERS
@@ -24,8 +22,8 @@ from models.target import Target
 from pipeline.settings.load import load_parameters, load_study
 from tests.experiments.small_bundle import definition
 from tests.experiments.validation_cohort import cell, frames, procedure
-from tests.features.genetic_files import mapping, score_row, times, write_genotypes, write_score
 from tests.models.test_storage import DAMAGES, stored
+from tests.trust import cases_genotypes
 from tests.trust.bad_input import case, refusal, shown
 
 GERMAN = {"kfold": SplitScheme("stratified_kfold", folds=3)}
@@ -149,29 +147,6 @@ def _tag(folder: Path) -> None:
     load_parameters(folder / "params.yaml")
 
 
-def _genotypes(folder: Path, damage: str = "", **settings: Any) -> None:
-    variants = [("1", 10, "A", "G"), ("1", 20, "C", "T")]
-    write_genotypes(folder / "fr", np.array([[0.0, 1.0], [2.0, 2.0]]), variants, ["f1", "f2"])
-    rows = [score_row(10, "A", "G", 1.0), score_row(20, "C", "T", 10.0)]
-    if damage == "build":  # the same variants where another build of the genome has them
-        rows = [score_row(1010, "A", "G", 1.0), score_row(1020, "C", "T", 10.0)]
-    write_score(folder / "scz.txt", rows)
-    if damage == "cut":
-        bed = folder / "fr.bed"
-        bed.write_bytes(bed.read_bytes()[:-1])
-    build(
-        times(["f1"]),
-        mapping(["f1"]),
-        source=folder,
-        **{"files": ["fr"], "scores": {"scz": "scz.txt"}, **settings},
-    )
-
-
-def _variant_call_format(folder: Path) -> None:
-    (folder / "fr.vcf").write_text("##fileformat=VCFv4.2\n", encoding="utf-8")
-    _genotypes(folder, files=["fr.vcf"])
-
-
 def _small_cell(_: Path) -> str:
     counts = pl.DataFrame({"level": ["a", "b", "c"], "n": [40, 30, 4]})
     shown_counts = suppress_counts(counts, counts=["n"], smallest_cell=11)["n"].to_list()
@@ -202,12 +177,9 @@ CASES = (
          refusal(_study("seed:", "seed: 1\nseed:"), "stands twice", when="duplicate key"),
          refusal(_tag, "could not determine a constructor", when="tag"),
          refusal(_study("seed: 20161206", "seed: .nan"), "seed", when="NaN"), deeper="test_bad_inputs_settings.py"),
-    case(111, "malformed PLINK or VCF", "R/Q",
-         refusal(lambda folder: _genotypes(folder, "cut"), "fr.bed", secret="f1", when="size mismatch"),
-         refusal(lambda folder: _genotypes(folder, "build"), "match", when="wrong build"),
-         refusal(_variant_call_format, "VCF is not read", when="VCF"),
-         why="VCF is not read at all: genotypes come as PLINK 1 files, and samples that are no patient's are never read",
-         deeper="tests/features/test_genetic.py, test_genetic_matching.py: nine kinds of damage, strands"),
+    case(111, "malformed PLINK or VCF", "R/Q", *cases_genotypes.EXAMPLES,
+         why="always refused: a genotype file is whole or not; samples that are no patient's are counted, and scored for nobody",
+         deeper="tests/features/test_genotype_damages.py: sixty kinds of damage, hundreds of damaged bytes; test_genetic_matching.py: strands"),
     case(112, "cell of fewer than 11 after filters", "suppressed, with secondary cells", shown("F", _small_cell),
          deeper="tests/experiments/test_disclosure.py"),
 )  # fmt: skip
