@@ -42,7 +42,8 @@ class ComponentSettings(Settings):
 
     number: Number = 10
     as_predictors: bool = True  # else they serve the scores alone
-    families: str | None = None  # the context column of families: one person of each is fitted on
+    # The context column of families, of each of which one person is fitted on; null: everybody is, relatives too.
+    families: str | None = "genetic_family"
 
 
 class ScoreAncestrySettings(Settings):

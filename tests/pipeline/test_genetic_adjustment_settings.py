@@ -40,9 +40,11 @@ def test_genetic_steps_become_a_plan_and_name_the_columns_they_need() -> None:
     plan = plan_of(made, "elastic_net")
     assert plan is not None
     assert plan.genetics == GeneticPlan(
-        FrequencyPlan(("genetic_bmi",)), ComponentPlan(3, False), AncestryPlan(None, "mean")
+        FrequencyPlan(("genetic_bmi",)),
+        ComponentPlan(3, False, families="genetic_family"),
+        AncestryPlan(None, "mean"),
     )
-    expected = ("genetic_bmi_missing", "genetic_genotypes", "genetic_variants")
+    expected = ("genetic_bmi_missing", "genetic_family", "genetic_genotypes", "genetic_variants")
     assert kind_of(made, "elastic_net").context == expected
     assert kind_of(made, "lightgbm").context == ()
     assert plan_for(plan, ["clinical_age"]).genetics is None
