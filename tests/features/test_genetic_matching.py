@@ -217,6 +217,7 @@ ROWS = st.tuples(
 
 
 @given(st.lists(ROWS, min_size=1, max_size=12), st.sampled_from(["drop", "keep"]))
+@settings(max_examples=50)
 def test_every_row_is_counted_once(rows: list[Row], palindromic: str) -> None:
     counts = match(rows, palindromic=palindromic).counts
     assert counts["matched"] + sum(counts[reason] for reason in UNUSED) == counts["rows"] == len(rows)
@@ -238,7 +239,7 @@ def verdict_by_hand(effect: str, other: str, held: tuple[str, str]) -> str:
 
 
 @given(PLACED, st.randoms())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_single_letters_by_hand_in_any_order_of_the_variants(
     pairs: list[tuple[tuple[str, str], tuple[str, str]]], random: Random
 ) -> None:
@@ -254,7 +255,7 @@ def test_single_letters_by_hand_in_any_order_of_the_variants(
 
 
 @given(PLACED)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_swapped_and_complemented_files_match_the_same_rows(
     pairs: list[tuple[tuple[str, str], tuple[str, str]]],
 ) -> None:
