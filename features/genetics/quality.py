@@ -19,7 +19,8 @@ from features.genetics.families import FAMILIES, families_of
 from features.genetics.genotypes import GenotypeFile
 from features.genetics.pooled_quality import PRUNED, PooledQuality, pooled_quality
 from features.genetics.quality_flow import quality_flow
-from features.genetics.sample_pairs import DUPLICATE, NOT_RELATED, PAIRS, kinship_notes, sample_pairs
+from features.genetics.quality_notes import file_notes, kinship_notes
+from features.genetics.sample_pairs import DUPLICATE, NOT_RELATED, PAIRS, sample_pairs
 from features.genetics.sample_quality import (
     HETEROZYGOSITY,
     LOW_CALL_RATE,
@@ -28,9 +29,8 @@ from features.genetics.sample_quality import (
     TWO_PEOPLE,
 )
 from features.genetics.sex_check import CONTRADICTS, NOT_CHECKED, SexCheck, check_sex, x_variants
-from features.genetics.sex_check import FEWEST_VARIANTS as FEWEST_X_VARIANTS
 from features.genetics.thresholds import QualityThresholds
-from features.genetics.variant_quality import FEWEST_CONTROLS, VARIANT_QUALITY, variant_quality
+from features.genetics.variant_quality import VARIANT_QUALITY, VariantQuality, variant_quality
 
 _FEWEST_ALIGNABLE = 100  # two files with that many variants that share none are of two builds
 
@@ -65,8 +65,7 @@ class _OfFile:
     known: pl.DataFrame  # place, sample_id, patient_id, sex, control
     call_rate: NDArray[np.float64]
     called: People
-    variants: pl.DataFrame
-    tested_controls: bool
+    quality: VariantQuality
 
 
 def check_genotypes(
@@ -105,13 +104,15 @@ def check_genotypes(
     judged = [of_file for of_file in found if of_file.known.height]
     if not judged:
         return _nothing(files)
-    panels = [*(of_file.file for of_file in judged), *([reference] if reference is not None else [])]
+    nobodys = [of_file.file for of_file in found if not of_file.known.height]
+    beside = [*nobodys, *([reference] if reference is not None else [])]
+    panels = [*(of_file.file for of_file in judged), *beside]
     shared = shared_variants([panel.variants for panel in panels])
     _refuse_no_overlap(panels, shared)
     pooled = pooled_quality(
         [of_file.file for of_file in judged],
         [of_file.called for of_file in judged],
-        [of_file.variants for of_file in judged],
+        [of_file.quality.table for of_file in judged],
         shared,
         limits,
         genome_build=genome_build,
@@ -124,11 +125,18 @@ def check_genotypes(
     related = pairs.filter(pl.col("relation") != NOT_RELATED)
     patients = people.filter(pl.col("patient_id").is_in(samples["patient_id"].implode()))
     families = families_of(related, patients.select("patient_id", "position"), largest=limits.largest_family)
-    variants = pl.concat([of_file.variants for of_file in judged])
+    variants = pl.concat([of_file.quality.table for of_file in judged])
     flow = {
         **quality_flow(files, samples=samples, variants=variants, pairs=pairs, families=families),
         "pruning": pooled.steps,
-        "notes": _notes(judged, pooled, sexes, limits),
+        "notes": [
+            *(
+                note
+                for of_file, heterozygosity, sex in zip(judged, pooled.heterozygosity, sexes, strict=True)
+                for note in file_notes(of_file.quality, heterozygosity, sex, limits)
+            ),
+            *kinship_notes(pooled, limits),
+        ],
     }
     return GenotypeQuality(samples, variants, pairs, pooled.pruned, families, flow)
 
@@ -140,7 +148,8 @@ def _count(file: GenotypeFile, people: pl.DataFrame, limits: QualityThresholds, 
     known = places.join(people, on="sample_id", how="inner").sort("place")
     everybody = People.of(known)
     if not known.height:
-        return _OfFile(file, known, np.empty(0), everybody, pl.DataFrame(schema=VARIANT_QUALITY), False)
+        nobody = VariantQuality(pl.DataFrame(schema=VARIANT_QUALITY), False)
+        return _OfFile(file, known, np.empty(0), everybody, nobody)
     counts = count_genotypes(file, everybody, threads=threads)
     call_rate = 1 - counts.sample_missing / counts.looked_at if counts.looked_at else np.zeros(known.height)
     fails = call_rate < limits.sample_call_rate
@@ -148,7 +157,7 @@ def _count(file: GenotypeFile, people: pl.DataFrame, limits: QualityThresholds, 
         counts = counts.without(count_genotypes(file, everybody.take(fails), threads=threads))
     called = everybody.take(~fails)
     quality = variant_quality(file, called, counts, limits, threads=threads)
-    return _OfFile(file, known, call_rate, called, quality.table, quality.tested_controls)
+    return _OfFile(file, known, call_rate, called, quality)
 
 
 def _refuse_all_failing(found: Sequence[_OfFile], limits: QualityThresholds) -> None:
@@ -176,7 +185,7 @@ def _refuse_no_overlap(panels: Sequence[GenotypeFile], shared: SharedVariants) -
 
 def _sex(of_file: _OfFile, limits: QualityThresholds, genome_build: str | None, threads: int) -> SexCheck:
     build = genome_build or of_file.file.genome_build
-    chosen = x_variants(of_file.variants, limits, build)
+    chosen = x_variants(of_file.quality.table, limits, build)
     return check_sex(of_file.file, of_file.called, chosen, limits, threads=threads)
 
 
@@ -226,27 +235,6 @@ def _mark_two_people(samples: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame
         .then(pl.lit(TWO_PEOPLE))
         .otherwise("reason")
     ).with_columns(kept=pl.col("reason").is_null())
-
-
-def _notes(
-    judged: Sequence[_OfFile], pooled: PooledQuality, sexes: Sequence[SexCheck], limits: QualityThresholds
-) -> list[str]:
-    """Say in plain sentences what could not be judged as usual; no count of people stands in them."""
-    notes = []
-    for of_file, heterozygosity, sex in zip(judged, pooled.heterozygosity, sexes, strict=True):
-        name = of_file.file.name
-        if not of_file.tested_controls:
-            notes.append(
-                f"{name}: fewer than {FEWEST_CONTROLS} controls are declared; Hardy-Weinberg proportions were tested in everybody, "
-                f"at p below {limits.hardy_weinberg_everybody:g}."
-            )
-        if sex.variants < FEWEST_X_VARIANTS:
-            notes.append(
-                f"{name}: sex was not checked: fewer than {FEWEST_X_VARIANTS} usable variants of chromosome X."
-            )
-        if not np.isfinite(heterozygosity.distance).any():
-            notes.append(f"{name}: heterozygosity was not judged: too few people or variants.")
-    return [*notes, *kinship_notes(pooled.standard_error, limits)]
 
 
 def _nothing(files: Sequence[GenotypeFile]) -> GenotypeQuality:

@@ -78,17 +78,6 @@ def least_kinship(standard_error: float, thresholds: QualityThresholds) -> float
     return None
 
 
-def kinship_notes(standard_error: float, thresholds: QualityThresholds) -> list[str]:
-    """Say which pairs could not be judged."""
-    least = least_kinship(standard_error, thresholds)
-    if least == thresholds.kinship_relative:
-        return []
-    what = "neither duplicates nor relatives" if least is None else "duplicates but no relatives"
-    return [
-        f"Too few independent common variants stand in every file to tell relatives from chance: {what} were looked for."
-    ]
-
-
 def _of_one_patient(patients: pl.Series) -> NDArray[np.int64]:
     """All pairs of places that hold one patient, shape (pairs, 2)."""
     listed = (

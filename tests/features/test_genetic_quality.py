@@ -184,7 +184,38 @@ def test_flow_counts_every_step(cohort: Cohort, quality: GenotypeQuality) -> Non
     steps = [step["variants"] for step in flow["variants"][0]["steps"]]
     assert steps == [total, total, total - 1, total - 1, total - 3]
     assert flow["sex_checks"]["contradicts"] == 1
-    assert any("fewer than 50 controls" in note for note in flow["notes"])
+    assert [note.split(";")[0] for note in flow["notes"]] == [
+        "chip: fewer than 50 controls are declared",
+        "Kinship rests on few chromosomes",
+    ]
+
+
+def test_what_cannot_be_judged_is_said(cohort: Cohort) -> None:
+    some = np.r_[0:80, AUTOSOMAL : AUTOSOMAL + 20]
+    mixed = cohort.copies.copy()
+    mixed[::2, 60:80] = 0
+    mixed[1::2, 60:80] = 2
+    found = check_genotypes([GenotypesInMemory(mixed[:, some], cohort.variants[some])], cohort.people())
+    notes: Any = found.flow["notes"]
+    assert [note.split(": ")[1].split(" ")[0] for note in notes[:4]] == [
+        "fewer",
+        "22%",
+        "sex",
+        "heterozygosity",
+    ]
+    assert "neither duplicates nor relatives were looked for" in notes[4]
+    assert set(found.samples["sex_check"]) == {"not checked"}
+    assert found.pairs.is_empty()
+
+
+def test_a_file_of_nobody_still_limits_the_variants(cohort: Cohort) -> None:
+    empty = GenotypesInMemory(
+        cohort.copies[:4, ::2], cohort.variants[::2], ["x1", "x2", "x3", "x4"], name="a"
+    )
+    found = check_genotypes([empty, whole(cohort)], cohort.people()[:60])
+    assert found.pruned.join(cohort.variants[::2], on=["chromosome", "position"], how="anti").is_empty()
+    assert not empty.read
+    assert set(found.variants["file"]) == {"chip"}
 
 
 def test_threads_and_blocks_change_nothing(cohort: Cohort, quality: GenotypeQuality) -> None:
