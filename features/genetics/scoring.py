@@ -31,7 +31,7 @@ MEAN, NONE, HARDY_WEINBERG = "mean", "none", "hardy_weinberg"
 class MissingGenotypes:
     """What a missing genotype counts, with f the frequency of the effect allele.
 
-    `mean`: plink2's mean imputation, 2f; of a dominant row min(1, 2f), of a recessive one max(0, 2f - 1).
+    `mean`: plink2's mean imputation, 2f; of a dominant or recessive row f, which is what plink2 2.00a3.5 counts there.
     `none`: nothing, and the sum is multiplied by all variants over variants called: plink2's `no-mean-imputation` average
     (Chang et al., GigaScience 2015, 4:7) times the number of alleles.
     `hardy_weinberg`: the expected state, 2f; dominant 1 - (1 - f)^2, recessive f^2.
@@ -154,7 +154,7 @@ def _expected(
     if imputation == HARDY_WEINBERG:
         carried, twice = 1 - (1 - frequency) ** 2, frequency**2
     else:
-        carried, twice = np.minimum(1, 2 * frequency), np.maximum(0, 2 * frequency - 1)
+        carried = twice = frequency
     return np.where(dominant, carried, np.where(recessive, twice, 2 * frequency))
 
 

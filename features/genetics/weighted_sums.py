@@ -61,7 +61,8 @@ def weighted_sums(
         places: the variants in the file, increasing.
         frequencies: f of a1 by variant, between 0 and 1.
         samples: places in the file's samples, increasing.
-        centred: count copies - 2f instead (plink2's `center`); divide the weights by sqrt(2f(1 - f)) beforehand for its
+        centred: count copies - 2f instead, a missing genotype nothing. Complete genotypes then sum up as under plink2's `center`
+            (2.00a3.5 adds 2f for a missing genotype even there); divide the weights by sqrt(2f(1 - f)) beforehand for its
             `variance-standardize`.
         threads: each takes a range of samples; they do not change a figure.
 

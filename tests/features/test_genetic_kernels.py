@@ -57,7 +57,7 @@ def expected(f: float, mode: str, imputation: str) -> float:
     if mode == "additive":
         return 2 * f
     if imputation == "mean":
-        return min(1, 2 * f) if mode == "dominant" else max(0, 2 * f - 1)
+        return f
     return 1 - (1 - f) ** 2 if mode == "dominant" else f * f
 
 

@@ -1,4 +1,4 @@
-"""The scores of plink2: stored ones on the CINECA synthetic cohort, and fresh ones where plink2 is installed."""
+"""Scores beside plink2's: stored ones, and fresh ones where plink2 is installed, equal to the last digit that it prints."""
 
 import os
 import shutil
@@ -8,126 +8,179 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
 
-from features.genetic import build
-from tests.features.genetic_files import Variant, mapping, score_row, times, write_genotypes, write_score
+from features.genetics.frequencies import count_frequencies, read_frequencies
+from features.genetics.genotypes import GenotypeFile
+from features.genetics.matching import match_variants
+from features.genetics.opening import open_genotypes
+from features.genetics.scoring import score_samples
+from features.genetics.scoring_files import read_scoring_file
+from features.genetics.weighted_sums import weighted_sums
+from tests.features.genetic_files import write_genotypes
+from tests.features.golden.genetic_scores_reference import GOLDEN, SETS, open_set
+from tests.features.plink2_scores import by_plink2, columns_of, ours, random_weights, same_digits
+from tests.features.score_genotypes import random_copies
 
-GOLDEN = Path(__file__).parent / "golden" / "genetic_cineca_plink2.tsv"
-SIX_DIGITS = 1e-5  # plink2 writes six digits
+SAMPLES, VARIANTS, SCORES = 150, 60, 3
+MODES = ["additive", "dominant", "recessive"]
 
 
-@pytest.fixture
-def cineca() -> Path:
-    folder = Path(os.environ.get("PSYSTRATA_DATA", "")) / "genotypes" / "cineca"
-    if "PSYSTRATA_DATA" not in os.environ or not folder.is_dir():
-        pytest.skip("PSYSTRATA_DATA names no folder with genotypes/cineca")
+@pytest.fixture(scope="session")
+def plink2() -> str:
+    found = shutil.which("plink2")
+    if found is None:
+        pytest.skip("plink2 is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(plink2: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hard calls on a chromosome and on X, dosages as plink2 stores them; a twentieth missing; frequencies by plink2."""
+    folder = tmp_path_factory.mktemp("plink2")
+    alleles = [("A", "G"), ("C", "A"), ("T", "C"), ("G", "T")]
+    samples = [f"s{place}" for place in range(SAMPLES)]
+    for name, chromosome, missing in (("calls", "1", 0.05), ("on_x", "X", 0.05), ("complete", "1", 0)):
+        copies = random_copies(11, SAMPLES, VARIANTS, missing=missing)
+        variants = [(chromosome, 5_000_000 + n, *alleles[n % 4]) for n in range(VARIANTS)]
+        write_genotypes(folder / name, copies, variants, samples)
+        lines = (folder / f"{name}.fam").read_text().split("\n")[:-1]
+        people = [line.split() for line in lines]
+        sexed = [[*one[:4], str(1 + place % 2), "-9"] for place, one in enumerate(people)]
+        (folder / f"{name}.fam").write_text("".join("\t".join(one) + "\n" for one in sexed))
+    dosages = random_copies(12, SAMPLES, VARIANTS, dosages=True)
+    rows = [
+        "\t".join(
+            ["1", str(1000 + n), f"d{n}", "G", "A", ".", ".", ".", "DS"]
+            + [_field(one) for one in dosages[:, n]]
+        )
+        for n in range(VARIANTS)
+    ]
+    header = "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *samples])
+    described = (
+        '##fileformat=VCFv4.2\n##FORMAT=<ID=DS,Number=A,Type=Float,Description="copies">\n##contig=<ID=1>\n'
+    )
+    (folder / "dosages.vcf").write_text(described + "\n".join([header, *rows]) + "\n")
+    make = [plink2, "--vcf", "dosages.vcf", "dosage=DS", "--make-pgen", "--out", "dosages"]
+    subprocess.run(make, cwd=folder, check=True, capture_output=True)
+    for name in ("calls", "on_x", "complete", "dosages"):
+        asked = [plink2, *_genotypes(name), "--freq", "--out", name]
+        subprocess.run(asked, cwd=folder, check=True, capture_output=True)
     return folder
 
 
-@pytest.mark.real_data
-@pytest.mark.parametrize("mode", ["additive", "dominant", "recessive"])
-@pytest.mark.parametrize("palindromic", ["drop", "keep"])
-def test_stored_scores_of_plink2(cineca: Path, tmp_path: Path, mode: str, palindromic: str) -> None:
-    expected = pl.read_csv(GOLDEN, separator="\t", comment_prefix="#").filter(
-        (pl.col("mode") == mode) & (pl.col("palindromic") == palindromic)
-    )
-    for ending in ("bed", "bim", "fam"):
-        (tmp_path / f"chip.{ending}").symlink_to(cineca / f"cineca_synthetic_subset.{ending}")
-    lines = [line for line in (cineca / "scorefile.txt").read_text().splitlines() if not line.startswith("#")]
-    flagged = [f"{lines[0]}\tis_{mode}", *(f"{line}\tTRUE" for line in lines[1:])]
-    (tmp_path / "score.txt").write_text("\n".join(flagged))
-    samples = expected["sample"].to_list()
-    built = build(
-        times(samples),
-        mapping(samples),
-        source=tmp_path,
-        files=["chip"],
-        scores={"height": "score.txt"},
-        palindromic=palindromic,
-    )
-    reference = expected["sum"] / expected["alleles_called"] * expected["alleles"]
-    assert (expected["alleles_called"] < expected["alleles"]).any()
-    np.testing.assert_allclose(built.frame["genetic_height"], reference, rtol=SIX_DIGITS)
+def _field(dosage: float) -> str:
+    return "." if np.isnan(dosage) else f"{dosage:.4f}"
 
 
-@pytest.mark.real_data
-def test_a_published_score_on_the_cineca_cohort(cineca: Path) -> None:
-    samples = [line.split()[1] for line in (cineca / "cineca_synthetic_subset.fam").read_text().splitlines()]
-    scores = {"height": "PGS001229_22.txt"}
-    built = build(
-        times(samples), mapping(samples), source=cineca, files=["cineca_synthetic_subset"], scores=scores
-    )
-    report = built.report["scores"]
-    assert isinstance(report, dict)
-    counts = report["height"]["matches"]["cineca_synthetic_subset"]
-    assert (counts["rows"], counts["matched"], counts["absent"], counts["palindromic_dropped"]) == (
-        835,
-        782,
-        6,
-        47,
-    )
-    assert built.columns["source"].item().startswith("PGS001229: Tanigawa Y et al. medRxiv (2021)")
-    assert built.frame["genetic_height"].null_count() == 0
+def _genotypes(name: str) -> list[str]:
+    return ["--pfile", name] if name == "dosages" else ["--bfile", name]
+
+
+def _opened(folder: Path, name: str) -> GenotypeFile:
+    return open_genotypes(folder, f"{name}.pgen" if name == "dosages" else f"{name}.bed")
 
 
 @pytest.mark.parametrize(
-    ("mode", "frequencies"),
-    [("additive", False), ("dominant", False), ("recessive", False), ("additive", True)],
+    ("name", "mode"),
+    [*(("calls", mode) for mode in MODES), *(("dosages", mode) for mode in MODES), ("on_x", "additive")],
 )
-def test_fresh_scores_of_plink2(tmp_path: Path, mode: str, frequencies: bool) -> None:
-    """Without frequencies plink2's no-mean-imputation; with them its --read-freq.
-
-    Dominant and recessive weights with frequencies are left out: plink2 then cuts the expected dosage to a state
-    (min(1, 2f)), where this set takes the state's expectation.
-    """
-    plink2 = shutil.which("plink2")
-    if plink2 is None:
-        pytest.skip("plink2 is not installed")
-    random = np.random.default_rng(11)
-    copies = random.binomial(2, 0.4, (60, 25)).astype(float)
-    copies[random.random(copies.shape) < 0.05] = np.nan
-    pairs = [("A", "G"), ("C", "A"), ("T", "C"), ("G", "T")]
-    variants: list[Variant] = [("1", 100 + n, *pairs[n % 4]) for n in range(25)]
-    rows = []
-    for n, (_, place, a1, a2) in enumerate(variants):
-        effect, other = (a1, a2) if n % 3 else (a2, a1)
-        row = score_row(place, effect, other, round(float(random.normal()), 6), **{f"is_{mode}": "TRUE"})
-        rows.append({**row, "allelefrequency_effect": 0.35 if frequencies else None})
-    samples = [f"s{number}" for number in range(60)]
-    write_genotypes(tmp_path / "chip", copies, variants, samples)
-    write_score(tmp_path / "score.txt", rows)
-    built = build(
-        times(samples), mapping(samples), source=tmp_path, files=["chip"], scores={"x": "score.txt"}
-    )
-    reference = run_plink2(plink2, tmp_path, variants, rows, mode=mode, frequencies=frequencies)
-    np.testing.assert_allclose(built.frame["genetic_x"], reference, rtol=SIX_DIGITS, atol=SIX_DIGITS)
-
-
-def run_plink2(
-    plink2: str,
-    folder: Path,
-    variants: list[Variant],
-    rows: list[dict[str, object]],
-    *,
-    mode: str,
-    frequencies: bool,
-) -> NDArray[np.float64]:
-    """plink2's sum; without frequencies its average over called alleles times the number of alleles."""
-    lines = [f"v{n}\t{row['effect_allele']}\t{row['effect_weight']}" for n, row in enumerate(rows)]
-    (folder / "weights.txt").write_text("\n".join(lines) + "\n")
-    score = ["--score", "weights.txt", "cols=+scoresums", *([mode] if mode != "additive" else [])]
-    command = [plink2, "--bfile", "chip", "--threads", "1", "--out", "out", *score]
-    if frequencies:
-        known = ["#CHROM\tID\tREF\tALT\tALT_FREQS\tOBS_CT"]
-        for n, ((_, _, a1, a2), row) in enumerate(zip(variants, rows, strict=True)):
-            known.append(f"1\tv{n}\t{a2}\t{a1}\t{0.35 if row['effect_allele'] == a1 else 0.65}\t1000")
-        (folder / "known.afreq").write_text("\n".join(known) + "\n")
-        command += ["--read-freq", "known.afreq"]
+@pytest.mark.parametrize("imputation", ["mean", "none"])
+def test_fresh_scores(plink2: str, folder: Path, name: str, mode: str, imputation: str) -> None:
+    file = _opened(folder, name)
+    assert file.holds_dosages == (name == "dosages")
+    weights = random_weights(file.variants, SCORES, mode=mode)
+    modifiers = [] if mode == "additive" else [mode]
+    if imputation == "none":
+        found = ours(file, weights, "none", None)
+        table = by_plink2(plink2, folder, _genotypes(name), weights, *modifiers, "no-mean-imputation")
     else:
-        command += ["no-mean-imputation"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    found = pl.read_csv(folder / "out.sscore", separator="\t")
-    if frequencies:
-        return found["SCORE1_SUM"].to_numpy()
-    return (found["SCORE1_SUM"] / found["ALLELE_CT"] * 2 * len(variants)).to_numpy()
+        frequencies = read_frequencies(folder / f"{name}.afreq", shown=name).of_variants(file.variants)
+        found = ours(file, weights, "mean", frequencies)
+        more = ["--read-freq", f"{name}.afreq"]
+        table = by_plink2(plink2, folder, _genotypes(name), weights, *modifiers, more=more)
+    assert table["#IID" if "#IID" in table.columns else "IID"].to_list() == list(file.samples)
+    assert same_digits(found, columns_of(table, SCORES, imputation))
+
+
+@pytest.mark.parametrize("name", ["calls", "dosages", "on_x"])
+def test_counted_frequencies_are_those_of_plink2(plink2: str, folder: Path, name: str) -> None:
+    """With its own frequencies plink2 also gives the scores that ours are with counted ones."""
+    file = _opened(folder, name)
+    everybody, all_variants = np.arange(SAMPLES), np.arange(VARIANTS)
+    counted = count_frequencies(file, samples=everybody, variants=all_variants)
+    printed = read_frequencies(folder / f"{name}.afreq", shown=name).of_variants(file.variants)
+    np.testing.assert_allclose(counted, printed, rtol=0, atol=1e-6)
+    weights = random_weights(file.variants, SCORES, mode="additive")
+    table = by_plink2(plink2, folder, _genotypes(name), weights)
+    assert same_digits(ours(file, weights, "mean", counted), columns_of(table, SCORES, "mean"))
+
+
+@pytest.mark.parametrize("modifier", ["center", "variance-standardize"])
+def test_centred_weighted_sums(plink2: str, folder: Path, modifier: str) -> None:
+    name = "complete"
+    file = _opened(folder, name)
+    frequencies = read_frequencies(folder / f"{name}.afreq", shown=name).of_variants(file.variants)
+    weights = random_weights(file.variants, SCORES, mode="additive")
+    signs = np.where(weights.matches[0].used["effect_is_a1"].to_numpy(), 1, -1)
+    columns = np.column_stack([match.used["weight"].to_numpy() * signs for match in weights.matches])
+    if modifier == "variance-standardize":
+        columns /= np.sqrt(2 * frequencies * (1 - frequencies))[:, None]
+    found = weighted_sums(
+        file,
+        columns,
+        places=np.arange(VARIANTS),
+        frequencies=frequencies,
+        samples=np.arange(SAMPLES),
+        centred=True,
+    )
+    more = ["--read-freq", f"{name}.afreq"]
+    table = by_plink2(plink2, folder, _genotypes(name), weights, modifier, more=more)
+    assert same_digits(found, columns_of(table, SCORES, "mean"))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", list(SETS))
+@pytest.mark.parametrize("mode", MODES)
+def test_stored_scores(name: str, mode: str) -> None:
+    """Frequencies are counted over everybody, as plink2 counts its own; figures of eleven people are stored."""
+    data = Path(os.environ.get("PSYSTRATA_DATA", "")) / "genotypes"
+    if "PSYSTRATA_DATA" not in os.environ or not data.is_dir():
+        pytest.skip("PSYSTRATA_DATA names no folder with genotypes")
+    file = open_set(data, name)
+    stored = pl.read_csv(GOLDEN, separator="\t", comment_prefix="#").filter(
+        (pl.col("set") == name) & (pl.col("mode") == mode)
+    )
+    weights = random_weights(file.variants, 2, mode=mode)
+    everybody, all_variants = np.arange(len(file.samples)), np.arange(file.variants.height)
+    counted = count_frequencies(file, samples=everybody, variants=all_variants, threads=2)
+    for imputation in ("mean", "none"):
+        expected = stored.filter(pl.col("imputation") == imputation)
+        rows = [file.samples.index(sample) for sample in expected["sample"]]
+        found = ours(file, weights, imputation, counted)[rows]
+        assert len(rows) == 11
+        assert same_digits(found, expected.select("S0", "S1").to_numpy())
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("palindromic", ["drop", "keep"])
+def test_stored_scores_of_a_scoring_file(tmp_path: Path, mode: str, palindromic: str) -> None:
+    """From the scoring file to the score, without frequencies."""
+    data = Path(os.environ.get("PSYSTRATA_DATA", "")) / "genotypes" / "cineca"
+    if "PSYSTRATA_DATA" not in os.environ or not data.is_dir():
+        pytest.skip("PSYSTRATA_DATA names no folder with genotypes/cineca")
+    stored = pl.read_csv(
+        GOLDEN.with_name("genetic_cineca_plink2.tsv"), separator="\t", comment_prefix="#"
+    ).filter((pl.col("mode") == mode) & (pl.col("palindromic") == palindromic))
+    lines = [line for line in (data / "scorefile.txt").read_text().splitlines() if not line.startswith("#")]
+    flagged = [f"{lines[0]}\tis_{mode}", *(f"{line}\tTRUE" for line in lines[1:])]
+    (tmp_path / "score.txt").write_text("\n".join(flagged))
+    file = open_set(data.parent, "cineca_bed")
+    scoring = read_scoring_file(tmp_path / "score.txt", name="height", shown="score.txt")
+    match = match_variants(scoring, file.variants, palindromic=palindromic)
+    places = np.array([file.samples.index(sample) for sample in stored["sample"]])
+    found = score_samples(file, [match], samples=places).values[:, 0]
+    assert (stored["alleles_called"] < stored["alleles"]).any()
+    assert 2 * match.used.height == stored["alleles"].item(0)
+    share = (stored["alleles_called"] / stored["alleles"]).to_numpy()
+    assert same_digits(found * share, stored["sum"].to_numpy())

@@ -9,14 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from features.genetic import build
+from features.genetics.matching import match_variants
+from features.genetics.opening import open_genotypes
+from features.genetics.scoring import score_samples
+from features.genetics.scoring_files import read_scoring_file
 from tests.features.genetic_files import (
     ScoreRow,
     Variant,
-    mapping,
     plain_score,
     score_row,
-    times,
     write_genotypes,
     write_score,
 )
@@ -57,8 +58,11 @@ def scores(
     names = samples or [f"s{number}" for number in range(len(copies))]
     write_genotypes(folder / "chip", copies, variants, names)
     write_score(folder / "score.txt", rows)
-    built = build(times(names), mapping(names), source=folder, files=["chip"], scores={"x": "score.txt"})
-    return built.frame["genetic_x"].to_list()
+    file = open_genotypes(folder, "chip")
+    scoring = read_scoring_file(folder / "score.txt", name="x", shown="score.txt")
+    match = match_variants(scoring, file.variants, palindromic="drop")
+    values = score_samples(file, [match], samples=np.arange(len(names))).values[:, 0]
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def close(left: Sequence[float | None], right: Sequence[float | None]) -> bool:
@@ -149,7 +153,7 @@ def test_blocks_of_variants_give_what_one_block_gives(
 ) -> None:
     cohort = random_cohort(7, frequencies="half")
     at_once = scores(tmp_path / "a", *cohort)
-    monkeypatch.setattr("features.genetics.plink._BLOCK_BYTES", 13 * 7)
+    monkeypatch.setattr("features.genetics.bed._BLOCK_BYTES", 4 * 7)
     assert scores(tmp_path / "b", *cohort) == at_once
 
 
