@@ -18,7 +18,7 @@ MATCHED = "matched"
 
 
 def draw_scores(summary: pl.DataFrame, forms: Sequence[str], title: str) -> Any | None:
-    """Return boxes of every score by network and ancestry, one row of panels per score; None where nothing may be told.
+    """Return boxes of every score by network and by ancestry, one row of panels per score; None where nothing may be told.
 
     A box spans the middle half of the patients, its whiskers the 5th to the 95th percentile. Groups too small for that have
     their mean and one SD to each side; groups whose figures are suppressed are not drawn.
@@ -28,7 +28,8 @@ def draw_scores(summary: pl.DataFrame, forms: Sequence[str], title: str) -> Any 
         forms: which forms of a score to draw beside each other.
         title: of the whole figure.
     """
-    told = summary.filter(pl.col("mean").is_not_null() & pl.col("form").is_in(list(forms)))
+    one_way = pl.col("network").is_null() | pl.col("ancestry").is_null()
+    told = summary.filter(pl.col("mean").is_not_null() & one_way & pl.col("form").is_in(list(forms)))
     if told.is_empty():
         return None
     scores = sorted(told["score"].unique())
@@ -57,29 +58,32 @@ def _groups(told: pl.DataFrame) -> list[tuple[str | None, str | None]]:
 def _boxes(
     panel: Any, own: pl.DataFrame, groups: list[tuple[str | None, str | None]], *, named: bool
 ) -> None:
-    networks = [name for name in dict.fromkeys(network for network, _ in groups) if name is not None]
-    colours: dict[str | None, str] = {
-        None: PALETTE["grey"],
-        **{name: SEQUENCE[place % len(SEQUENCE)] for place, name in enumerate(networks)},
-    }
+    colours = [_colour(*group) for group in groups]
     rows = {(row["network"], row["ancestry"]): row for row in own.iter_rows(named=True)}
     for place, group in enumerate(groups):
         row = rows.get(group)
         if row is not None:
-            _box(panel, row, place, colours[group[0]], whole=group[1] is None)
+            _box(panel, row, place, colours[place])
     panel.set_ylim(len(groups) - 0.4, -0.6)
     panel.set_yticks(range(len(groups)), shortened([_label(*group) for group in groups]) if named else [])
     panel.grid(axis="y", visible=False)
 
 
+def _colour(network: str | None, ancestry: str | None) -> str:
+    """One colour for all patients, one for ancestries, one for networks."""
+    if network is not None:
+        return PALETTE["blue"]
+    return PALETTE["grey"] if ancestry is None else PALETTE["orange"]
+
+
 def _label(network: str | None, ancestry: str | None) -> str:
-    if network is None:
-        return f"all: {ancestry}" if ancestry else "all patients"
-    return f"{network}: {ancestry}" if ancestry else network
+    if network is not None:
+        return network
+    return f"ancestry {ancestry}" if ancestry else "all patients"
 
 
-def _box(panel: Any, row: Mapping[str, Any], place: int, colour: str, *, whole: bool) -> None:
-    width = 0.62 if whole else 0.4
+def _box(panel: Any, row: Mapping[str, Any], place: int, colour: str) -> None:
+    width = 0.6
     if row["q25"] is None or row["q75"] is None:
         spread = row["sd"] or 0.0
         panel.errorbar(row["mean"], place, xerr=spread, fmt="o", markersize=3.0, color=colour, linewidth=0.8)
@@ -92,7 +96,7 @@ def _box(panel: Any, row: Mapping[str, Any], place: int, colour: str, *, whole: 
         left=row["q25"],
         height=width,
         color=colour,
-        alpha=0.35 if whole else 0.2,
+        alpha=0.3,
         edgecolor=colour,
     )
     middle = row["mean"] if row["q50"] is None else row["q50"]

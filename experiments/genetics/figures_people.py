@@ -143,7 +143,7 @@ def draw_relatives(pairs: Mapping[str, int | None], title: str) -> Any | None:
     """Return a bar of pairs per relation; a suppressed count is written, not drawn; None without any pair."""
     if not any(count is None or count > 0 for count in pairs.values()):
         return None
-    figure, panel = new_figure(5.0, 0.4 * len(pairs) + 1.1)
+    figure, panel = new_figure(8.0, 0.36 * len(pairs) + 1.1)
     for place, count in enumerate(pairs.values()):
         panel.barh(place, count or 0, height=0.6, color=PALETTE["blue"])
         panel.annotate(

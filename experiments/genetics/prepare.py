@@ -8,11 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.genetics.checked import CheckedGenotypes
+from experiments.genetics.drawing import draw_all
 from experiments.genetics.matched import used_matches, whole_log
 from experiments.genetics.reference import Reference, fit_reference
-from experiments.genetics.report import Told, draw_all, report_of
+from experiments.genetics.report import report_of
 from experiments.genetics.schemas import Panel
 from experiments.genetics.scores import InFold, missing_of, score_patients
+from experiments.genetics.told import Told
 from experiments.seeds import seed_for
 from features.errors import BadInput
 from features.genetics.common import SharedVariants, locate_variants

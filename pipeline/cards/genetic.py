@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from experiments.disclosure import smallest_published
-from experiments.genetics.schemas import RELATIONS, ScoreSummary
-from pipeline.cards.flow import HIDDEN, Table, worded_steps
-from pipeline.cards.section import Section, count, drawn, without_empty_columns
+from experiments.genetics.schemas import ScoreSummary
+from pipeline.cards.flow import Table
+from pipeline.cards.genetic_tables import (
+    FORMS,
+    ancestry_table,
+    file_table,
+    match_table,
+    relative_table,
+    sample_flow,
+    score_table,
+    summary_table,
+    variant_flow,
+)
+from pipeline.cards.section import Section, drawn
 from pipeline.cards.tripod import NEEDS_INPUT
-from pipeline.cards.wording import number
 from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
@@ -32,18 +40,13 @@ PORTABILITY = (
     f"{NEEDS_INPUT}."
 )
 FIGURES = {
-    "scores": "Scores by network and ancestry: middle half, 5th to 95th percentile",
+    "scores": "Scores by network and by ancestry: middle half, 5th to 95th percentile",
     "matches": "Share of each score's variants found in each genotype file, and why the others were not",
 }
 COHORT_FIGURES = {
     "components": "Patients among the reference populations (ellipses hold 95 % of each)",
     "samples": "Call rate and heterozygosity of samples; dashed: thresholds",
     "relatives": "Related pairs of samples",
-}
-FORMS = {
-    "raw": "sum of weights",
-    "mean": "normalised, mean",
-    "mean_variance": "normalised, mean and variance",
 }
 NORMALISED = {
     "mean": "the mean of a score, given ancestry components, is taken off, and the rest divided by its standard deviation in the reference",
@@ -72,8 +75,8 @@ def genetic_section(study: Study, outcome: str, learner: str, workspace: Path) -
     report = read_json(folder / "report.json")
     words = (
         WHAT,
-        f"This model uses {', '.join(name.removeprefix(PREFIX) for name in own)}.",
-        *(scored_words(item, report) for item in report["scores"]),
+        f"This model uses: {', '.join(column_words(name, report) for name in own)}.",
+        *(scored_words(item, report) for item in report["scores"] if _uses(own, item["score"])),
         missing_words(report),
         ancestry_words(report),
         *(f"Take care: {warning}" for warning in report["warnings"]),
@@ -122,6 +125,24 @@ def genetic_of_cohort(study: Study, workspace: Path) -> Section:
     )
 
 
+def _uses(columns: list[str], score: str) -> bool:
+    names = {
+        f"{PREFIX}{score}",
+        f"{PREFIX}{score}_raw",
+        *(f"{PREFIX}{score}_ancestry_{form}" for form in FORMS),
+    }
+    return not names.isdisjoint(columns)
+
+
+def column_words(column: str, report: Mapping[str, Any]) -> str:
+    """Word a column of the set: the score and its form, or the column's own name."""
+    for item in report["scores"]:
+        for form, words in FORMS.items():
+            if column == f"{PREFIX}{item['score']}_ancestry_{form}":
+                return f"{item['score']} ({words})"
+    return column.removeprefix(PREFIX).replace("_", " ")
+
+
 def scored_words(item: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     """Word one score: its source, build, and how much of it was found."""
     found = [match for match in report["matches"] if match["score"] == item["score"]]
@@ -164,127 +185,8 @@ def ancestry_words(report: Mapping[str, Any]) -> str:
             "normalised there as the learner's adjustment says."
         )
     return (
-        f"{asked['components']} ancestry components are those of the reference panel {asked['shown']}; each patient is projected onto "
+        f"{asked['components']} ancestry components are those of the reference panel {asked['reference']}; each patient is projected onto "
         f"them alone. Both normalised scores are kept; the predictor is the one called {asked['normalise']}: "
         f"{NORMALISED[asked['normalise']]}. What normalisation takes off is linear in the components: where outcomes differ between "
         "ancestries too, components (or centres) remain needed beside the score."
     )
-
-
-def score_table(report: Mapping[str, Any]) -> Table:
-    """One row per score."""
-    return [
-        {
-            "score": item["score"],
-            "trait": item["trait"] or "",
-            "source": item["source"],
-            "file": item["path"],
-            "format": item["format"],
-            "genome build": item["genome_build"] or "not stated",
-            "variants": count(item["rows"]),
-            "repeated rows": count(item["repeated"]),
-            "in the score": count(item["used"]),
-        }
-        for item in report["scores"]
-    ]
-
-
-def match_table(report: Mapping[str, Any]) -> Table:
-    """One row per score and file, with the reasons for what did not match."""
-    rows = []
-    for item in report["matches"]:
-        reasons = {name.replace("_", " "): count(number) for name, number in item["unused"].items() if number}
-        rows.append(
-            {
-                "score": item["score"],
-                "file": item["file"] + (" (reference)" if item["reference"] else ""),
-                "matched": f"{item['matched']:,} of {item['rows']:,} ({100 * item['rate']:.1f} %)",
-                "share of weights": ""
-                if item["weight_share"] is None
-                else f"{100 * item['weight_share']:.1f} %",
-                "alleles turned": count(item["alleles_flipped"]),
-                "other strand": count(item["strand_flipped"]),
-                "not matched": ", ".join(f"{name} {number}" for name, number in reasons.items()),
-            }
-        )
-    return rows
-
-
-def summary_table(summary: pl.DataFrame) -> Table:
-    """One row per score and group: n, and mean and SD of each form."""
-    rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    for row in summary.iter_rows(named=True):
-        key = (row["score"], row["network"] or "all", row["ancestry"] or "all")
-        cells = rows.setdefault(
-            key,
-            {
-                "score": key[0],
-                "network": key[1],
-                "ancestry": key[2],
-                "n": HIDDEN if row["n"] is None else count(row["n"]),
-            },
-        )
-        told = row["mean"] is not None
-        spread = "" if row["sd"] is None else f" ({number(row['sd'], digits=2)})"
-        cells[f"{FORMS[row['form']]}: mean (SD)"] = (
-            f"{number(row['mean'], digits=2, signed=True)}{spread}" if told else HIDDEN
-        )
-    return without_empty_columns(list(rows.values()))
-
-
-def ancestry_table(summary: pl.DataFrame) -> Table:
-    """One row per ancestry, one column per network; empty where ancestry was not asked for."""
-    first = summary.filter((pl.col("score") == summary["score"].first()) & (pl.col("form") == "raw"))
-    cells = {(row["ancestry"], row["network"]): row["n"] for row in first.iter_rows(named=True)}
-    ancestries = sorted({name for name, _ in cells if name is not None})
-    networks = [None, *sorted({name for _, name in cells if name is not None})]
-    return [
-        {
-            "ancestry": ancestry,
-            **{
-                network or "all": HIDDEN
-                if cells.get((ancestry, network), 0) is None
-                else count(cells.get((ancestry, network), 0))
-                for network in networks
-            },
-        }
-        for ancestry in ancestries
-    ]
-
-
-def sample_flow(flow: Mapping[str, Any], smallest: int) -> Table:
-    """Word the samples' steps through quality control."""
-    steps = flow["samples"]
-    removed, left = worded_steps([int(step["samples"]) for step in steps], smallest)
-    return [
-        {"step": str(step["step"]), "removed": gone, "samples": remaining}
-        for step, gone, remaining in zip(steps, removed, left, strict=True)
-    ]
-
-
-def variant_flow(flow: Mapping[str, Any]) -> Table:
-    """Word the variants' steps; variants are no patients, and nothing is hidden."""
-    return [{"step": str(step["step"]), "variants": count(step["variants"])} for step in flow["variants"]]
-
-
-def file_table(report: Mapping[str, Any]) -> Table:
-    """One row per genotype file."""
-    return [
-        {
-            "file": item["file"] + (" (reference)" if item["reference"] else ""),
-            "variants": count(item["variants"]),
-            "genome build": item["genome_build"] or "not stated",
-            "holds": "dosages" if item["dosages"] else "hard calls",
-        }
-        for item in report["files"]
-    ]
-
-
-def relative_table(report: Mapping[str, Any]) -> Table:
-    """One row per relation."""
-    pairs = report["relatives"]
-    return [
-        {"relation": name, "pairs": HIDDEN if pairs.get(name, 0) is None else count(pairs.get(name, 0))}
-        for name in RELATIONS
-        if pairs
-    ]

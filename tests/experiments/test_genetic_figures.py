@@ -19,7 +19,9 @@ VALUES = {("mdd", "raw"): "genetic_mdd", ("mdd", "mean"): "genetic_mdd_ancestry_
 
 def people(sizes: dict[tuple[str, str], int], *, left_out: dict[str, int] | None = None) -> pl.DataFrame:
     """Patients by network and ancestry, and some without scores by network."""
-    rows: list[tuple[str, str | None, bool]] = [(network, ancestry, True) for (network, ancestry), n in sizes.items() for _ in range(n)]
+    rows: list[tuple[str, str | None, bool]] = [
+        (network, ancestry, True) for (network, ancestry), n in sizes.items() for _ in range(n)
+    ]
     rows += [(network, None, False) for network, n in (left_out or {}).items() for _ in range(n)]
     draw = np.random.default_rng(7).normal(size=(len(rows), 2))
     frame = pl.DataFrame(rows, schema=["network", "ancestry", "kept"], orient="row")
@@ -119,7 +121,7 @@ def test_only_told_groups_are_drawn() -> None:
     }
     figure = draw_scores(summary(people(sizes)), ("raw", "mean"), "Scores")
     drawn = svg_text(figure)
-    assert "FACE: A" in drawn
+    assert "ancestry A" in drawn
     assert "Rare" not in drawn
     assert svg_text(draw_scores(summary(people(sizes)), ("raw", "mean"), "Scores")) == drawn
     assert draw_scores(summary(people({("FACE", "A"): 5})), ("raw",), "Scores") is None

@@ -95,7 +95,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     panel = [f"r{number}" for number in range(3 * PANEL)]
     write_bed(folder / "source" / "panel", people(random, allele, (PANEL,) * 3), panel)
     named = [f"{sample}\t{POPULATIONS[place // PANEL]}" for place, sample in enumerate(panel)]
-    (folder / "source" / "panel.tsv").write_text("\n".join(["sample\tpopulation", *named]) + "\n")
+    (folder / "source" / "panel.tsv").write_text("\n".join(["sample_id\tpopulation", *named]) + "\n")
     write_scores(folder / "source", random, allele)
     tables = pl.DataFrame(patients, schema=["patient_id", "position", "network"], orient="row")
     empty = Patients.create_empty()
