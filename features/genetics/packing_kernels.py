@@ -38,31 +38,33 @@ def take_samples(packed: Packed, samples: Integers, taken: Packed) -> None:
             taken[variant, whole] = codes
 
 
+@njit(inline="always")
+def _codes(bits: int) -> int:
+    """Turn four times two bits of copies, 3 a missing genotype, into codes: 0 to 3, 1 to 2, 2 to 0, 3 to 1."""
+    return (~bits & 255) ^ ((bits >> 1) & 0b01010101)
+
+
 @njit(nogil=True, cache=True)
 def pack_copies(copies: NDArray[np.int8], packed: Packed) -> None:
     """Write copies of an allele as codes.
 
     Args:
-        copies: 0, 1, 2, or negative for a missing genotype, shape (variants, samples).
+        copies: 0, 1, 2, or -9 for a missing genotype (whose lowest two bits are set), shape (variants, samples).
         packed: written, shape (variants, ceil(samples / 4)); bits beyond the last sample become 0.
     """
     samples = copies.shape[1]
+    whole = samples // 4
     for variant in range(copies.shape[0]):
-        for byte in range(packed.shape[1]):
-            codes = 0
-            first = 4 * byte
-            for place in range(first, min(first + 4, samples)):
-                found = copies[variant, place]
-                if found < 0:
-                    code = 1
-                elif found == 0:
-                    code = 3
-                elif found == 1:
-                    code = 2
-                else:
-                    code = 0
-                codes |= code << (2 * (place - first))
-            packed[variant, byte] = codes
+        row = copies[variant]
+        for byte in range(whole):
+            at = 4 * byte
+            bits = row[at] & 3 | (row[at + 1] & 3) << 2 | (row[at + 2] & 3) << 4 | (row[at + 3] & 3) << 6
+            packed[variant, byte] = _codes(bits)
+        if whole < packed.shape[1]:
+            bits = 0
+            for place in range(4 * whole, samples):
+                bits |= (row[place] & 3) << (2 * (place - 4 * whole))
+            packed[variant, whole] = _codes(bits) & ((1 << (2 * (samples - 4 * whole))) - 1)
 
 
 @njit(nogil=True, cache=True)
