@@ -11,7 +11,7 @@ import polars as pl
 
 from features.genetics.scoring_files import ScoringFile
 
-GRCH37, GRCH38 = "GRCh37", "GRCh38"
+GRCH37, GRCH38, NCBI36 = "GRCh37", "GRCh38", "NCBI36"
 CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y")
 CHROMOSOME_LENGTHS: Mapping[str, tuple[int, ...]] = {
     GRCH37: (
@@ -25,13 +25,17 @@ CHROMOSOME_LENGTHS: Mapping[str, tuple[int, ...]] = {
         83_257_441, 80_373_285, 58_617_616, 64_444_167, 46_709_983, 50_818_468, 156_040_895, 57_227_415,
     ),
 }  # fmt: skip
-_CALLED = {GRCH37: ("grch37", "hg19", "b37", "37"), GRCH38: ("grch38", "hg38", "b38", "38")}
+_CALLED = {
+    GRCH37: ("grch37", "hg19", "b37", "37"),
+    GRCH38: ("grch38", "hg38", "b38", "38"),
+    NCBI36: ("ncbi36", "hg18", "b36", "36"),
+}
 _FEWEST = 5  # shared ids, or rows, below which a disagreement says nothing
 _MANY = 0.5  # share of shared ids that stand elsewhere, or of rows that only the other positions fit
 
 
 def build_name(text: str | None) -> str | None:
-    """GRCh37 or GRCh38 from the names in use (hg19, b37, GRCh38.p13, ...); None: neither."""
+    """GRCh37, GRCh38 or NCBI36 from the names in use (hg19, b37, GRCh38.p13, hg18, ...); None: none of them."""
     bare = re.sub(r"[\s_-]|\.?p[0-9]+$", "", (text or "").lower())
     return next((build for build, names in _CALLED.items() if bare in names), None)
 

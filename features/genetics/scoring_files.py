@@ -74,13 +74,15 @@ class ScoringFile:
     @property
     def source(self) -> str:
         """The score's PGS Catalog id and citation, as far as its header gives them."""
-        known = [self.header[key] for key in ("pgs_id", "citation") if self.header.get(key)]
+        keys = ("pgs_id", "PGS ID", "citation", "Citation")
+        known = [self.header[key] for key in keys if self.header.get(key)]
         return ": ".join(known) if known else self.path
 
     @property
     def genome_build(self) -> str:
         """The build of the positions that are used: the harmonised one where there is one."""
-        return self.header.get("HmPOS_build") or self.header.get("genome_build") or "not stated"
+        keys = ("HmPOS_build", "genome_build", "Original Genome Build")
+        return next((self.header[key] for key in keys if self.header.get(key)), "not stated")
 
     @property
     def by_id(self) -> bool:

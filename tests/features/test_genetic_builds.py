@@ -34,7 +34,7 @@ ELSEWHERE = held_variants([(c, p + 7, a1, a2) for c, p, a1, a2 in HELD], IDS)
         ("b37", GRCH37),
         ("GRCh38.p13", GRCH38),
         ("hg38", GRCH38),
-        ("hg18", None),
+        ("hg18", "NCBI36"),
         ("NR", None),
         ("not stated", None),
         (None, None),
@@ -52,7 +52,7 @@ def test_the_builds_differ_on_every_chromosome() -> None:
         assert build_by_length(ends.filter(pl.col("position") == min(old, new))) is None
 
 
-@pytest.mark.parametrize(("declared", "held"), [("GRCh38", GRCH37), ("hg19", GRCH38)])
+@pytest.mark.parametrize(("declared", "held"), [("GRCh38", GRCH37), ("hg19", GRCH38), ("hg18", GRCH37)])
 def test_declared_builds_that_differ(declared: str, held: str) -> None:
     score = score_of(ROWS, header={"genome_build": declared})
     told = build_mismatch(score, held_variants(HELD), held)

@@ -86,6 +86,12 @@ def test_a_build_of_harmonised_positions_counts_only_with_them(tmp_path: Path) -
     assert score.original is None
 
 
+def test_the_header_of_format_1(tmp_path: Path) -> None:
+    """The PGS Catalog wrote keys in words, with blanks around the sign, before format 2.0."""
+    score = read(tmp_path, f"# PGS ID = PGS000009\n# Original Genome Build = hg19\n{ROW}\n1\t1\tA\tG\t0.1\n")
+    assert (score.source, score.genome_build) == ("PGS000009", "hg19")
+
+
 def test_modes_and_frequencies(tmp_path: Path) -> None:
     more = f"{ROW}\tis_dominant\tis_recessive\tallelefrequency_effect\n"
     score = read(
