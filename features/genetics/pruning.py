@@ -137,7 +137,7 @@ def pruned_variants(
     removed = np.zeros(len(chromosomes), dtype=np.bool_)
     names = chromosomes.to_numpy()
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.array([], dtype=int)
-    pieces = list(zip(starts, [*starts[1:], len(names)], strict=True))
+    pieces = list(zip(starts, [*starts[1:], len(names)][: len(starts)], strict=True))
 
     def one(place: int) -> None:
         start, stop = pieces[place]

@@ -11,7 +11,11 @@ from features.registry import FEATURE_SETS
 from features.schema import ColumnDescriptions
 from tests.features.small_cohort import predictions, tables, value
 
-NAMES = sorted(name for name, registered in FEATURE_SETS.items() if not registered.reads_source)
+NAMES = sorted(
+    name
+    for name, registered in FEATURE_SETS.items()
+    if not (registered.reads_source or registered.reads_genotypes)
+)
 TEXTS = {"adherence": "poor", "substance_use": "yes", "smoking": "never", "fasting": "yes"}
 VARIABLES = sorted(
     {

@@ -10,6 +10,7 @@ import pytest
 
 from features.contract import BuiltFeatures
 from features.errors import BadInput
+from features.genetics.bed import BedFile
 from features.schema import ColumnDescriptions
 from tests.features.genetic_files import Variant, mapping, score_row, times, write_genotypes, write_score
 from tests.features.genetic_study import genetic_set
@@ -37,7 +38,8 @@ def source(tmp_path: Path) -> Path:
 
 
 def built(source: Path, samples: list[str], **settings: Any) -> BuiltFeatures:
-    chosen = {"files": ["genotypes/fr", "genotypes/de"], "scores": {"scz": "weights/scz.txt"}, **settings}
+    chosen = {"files": ["genotypes/fr", "genotypes/de"], "scores": {"scz": "weights/scz.txt"}}
+    chosen |= {"variants": "each", **settings}
     tables = chosen.pop("tables", mapping(samples))
     return genetic_set(source, times(samples), tables, **chosen)
 
@@ -57,12 +59,13 @@ def test_each_country_is_scored_from_its_own_file(source: Path) -> None:
 def test_patients_without_sample_and_without_mapping_have_null(source: Path) -> None:
     result = built(source, ["f1", "nobody", "f2"], tables=mapping(["f1", "nobody"]))
     assert result.frame["genetic_scz"].to_list() == [210.0, None, None]
-    files = result.report["files"]
-    assert isinstance(files, dict)
-    assert files["genotypes/fr"]["samples_without_patient"] == 1
-    assert files["genotypes/de"]["samples_without_patient"] == 1
-    assert result.report["mapped_samples_in_no_file"] == 1
-    assert result.report["predictions_with_a_score"] == 1
+    assert (result.report["predictions"], result.report["predictions_with_a_score"]) == (3, 1)
+
+
+def test_by_default_a_score_uses_the_variants_that_every_file_holds(source: Path) -> None:
+    """The German file lacks the variant that weighs 1000."""
+    result = built(source, ["d1", "f2", "f1"], variants="common")
+    assert result.frame["genetic_scz"].to_list() == [111.0, 22.0, 210.0]
 
 
 def test_nobody_with_consent_gives_nulls(source: Path) -> None:
@@ -71,11 +74,15 @@ def test_nobody_with_consent_gives_nulls(source: Path) -> None:
     assert result.frame.schema["genetic_scz"] == pl.Float64
 
 
-def test_a_patient_with_two_samples_has_their_mean(source: Path) -> None:
-    tables = {"genotypes": pl.DataFrame({"sample_id": ["f1", "f2"], "patient_id": ["p-f1", "p-f1"]})}
-    result = built(source, ["f1"], tables=tables)
-    assert result.frame["genetic_scz"].to_list() == [(210.0 + 1022.0) / 2]
-    assert result.report["patients_with_several_samples"] == 1
+def test_a_patient_with_two_samples_is_scored_from_the_one_called_more_often(source: Path) -> None:
+    copies = np.vstack([FRENCH, FRENCH, FRENCH])
+    copies[0, 0] = np.nan
+    samples = ["f1", "f2", "f3", "f4", "f5", "f6"]
+    write_genotypes(source / "genotypes" / "fr", copies, VARIANTS, samples)
+    patients = ["p-f1", "p-f1", *(f"p-{sample}" for sample in samples[2:])]
+    tables = {"genotypes": pl.DataFrame({"sample_id": samples, "patient_id": patients})}
+    quality = {"sample_call_rate": 0.1, "variant_call_rate": 0.1}
+    assert built(source, ["f1"], tables=tables, quality=quality).frame["genetic_scz"].to_list() == [1022.0]
 
 
 def test_every_prediction_of_a_patient_has_the_score(source: Path) -> None:
@@ -94,12 +101,10 @@ def test_columns_are_described_and_sorted(source: Path) -> None:
 
 
 def test_the_report_counts_matches_by_file(source: Path) -> None:
-    report = built(source, ["f1"]).report["scores"]
-    assert isinstance(report, dict)
-    assert report["scz"]["matches"]["genotypes/de"]["absent"] == 1
-    assert report["scz"]["matches"]["genotypes/de"]["rate"] == 0.75
-    assert report["scz"]["matches"]["genotypes/fr"]["rate"] == 1
-    assert report["scz"]["variants_matched_in_every_file"] == 3
+    report = built(source, ["f1"]).report
+    matches: Any = report["matches"]
+    found = {entry["file"]: (entry["rate"], entry["unused"]["absent"]) for entry in matches}
+    assert found == {"genotypes/de": (0.75, 1), "genotypes/fr": (1.0, 0)}
 
 
 def test_the_order_of_the_files_does_not_matter(source: Path) -> None:
@@ -141,7 +146,7 @@ def test_too_low_a_match_is_refused_with_counted_reasons(source: Path) -> None:
         ({"minimum_match": 0}, "minimum_match must be above 0"),
         ({"minimum_match": 1.5}, "minimum_match must be above 0"),
         ({"palindromic": "guess"}, "palindromic must be one of drop, keep, frequency, got: 'guess'"),
-        ({"files": ["genotypes/it"]}, "genotypes/it.bed: the genotype file does not exist"),
+        ({"files": ["genotypes/it"]}, "genotypes/it: no genotype file of this name"),
         ({"scores": {"scz": "weights/none.txt"}}, "weights/none.txt: the scoring file does not exist"),
     ],
 )
@@ -151,7 +156,7 @@ def test_settings_that_are_refused(source: Path, settings: dict[str, Any], expec
 
 def test_all_problems_are_listed_at_once(source: Path) -> None:
     message = refused(source, files=["genotypes/it"], scores={"a": "none.txt", "b": "nothing.txt"})
-    assert [name in message for name in ("genotypes/it.bim", "none.txt", "nothing.txt")] == [True] * 3
+    assert [name in message for name in ("genotypes/it", "none.txt", "nothing.txt")] == [True] * 3
 
 
 def truncate(source: Path) -> None:
@@ -208,12 +213,35 @@ def test_damaged_genotype_files(source: Path, damage: Callable[[Path], object], 
 def test_genotypes_of_people_without_mapping_are_never_read(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[list[int]] = []
+    asked: set[tuple[str, tuple[int, ...]]] = set()
+    whole = BedFile.blocks
 
-    def spy(genotypes: Any, *, samples: Any, variants: Any) -> Any:
-        read.append(list(samples))
-        return iter(())
+    def spy(file: BedFile, *, samples: Any, variants: Any) -> Any:
+        asked.add((file.name, tuple(int(sample) for sample in samples)))
+        return whole(file, samples=samples, variants=variants)
 
-    monkeypatch.setattr("features.genetics.scoring.genotype_blocks", spy)
+    monkeypatch.setattr(BedFile, "blocks", spy)
     built(source, ["f2"])
-    assert read == [[], [1]]
+    assert {samples for name, samples in asked if name == "genotypes/fr"} == {(1,)}
+    assert {samples for name, samples in asked if name == "genotypes/de"} <= {()}
+
+
+@pytest.mark.parametrize("fold", ["components", "frequencies"])
+def test_what_is_fitted_in_the_fold_gets_genotypes_and_no_figure_of_anybody_else(
+    source: Path, fold: str
+) -> None:
+    settings: dict[str, Any] = {"variants": "common"}
+    settings |= (
+        {"ancestry": {"in_fold": True, "components": 2}}
+        if fold == "components"
+        else {"missing": {"imputation": "mean", "frequencies": "cohort"}}
+    )
+    wanted = {
+        "components": {"genetic_variants", "genetic_family"},
+        "frequencies": {"genetic_genotypes", "genetic_scz_missing"},
+    }[fold]
+    whole = built(source, ["f1", "f2", "d1"], **settings)
+    alone = built(source, ["f2"], **settings)
+    context = whole.columns.filter(pl.col("role") == "context")["column"].to_list()
+    assert set(context) == wanted
+    assert whole.frame.row(1)[1:] == alone.frame.row(0)[1:]

@@ -154,9 +154,9 @@ def test_constraints_reach_the_learner_beside_its_fixed_parameters() -> None:
 
 def test_a_set_depends_on_source_files_only_where_its_settings_name_one() -> None:
     values = demo_study("demo")
-    named = {"genetic"}
     for bridge in (None, {"file": "pools.csv"}):
         values["feature_sets"]["inflammatory"] = {"bridge": bridge} if bridge else {}
         stages = parameters(check_study(values, Path("study.yaml")))["feature_stages"].values()
         reading = {stage["set"] for stage in stages if stage["source"] == "data/demo"}
-        assert reading == (named | {"inflammatory"} if bridge else named)
+        checked = {stage["set"] for stage in stages if stage["source"] == "artifacts/demo/genotypes"}
+        assert (reading, checked) == ({"inflammatory"} if bridge else set(), {"genetic"})
