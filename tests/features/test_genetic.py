@@ -241,7 +241,9 @@ def test_what_is_fitted_in_the_fold_gets_genotypes_and_no_figure_of_anybody_else
         "frequencies": {"genetic_genotypes", "genetic_scz_missing"},
     }[fold]
     whole = built(source, ["f1", "f2", "d1"], **settings)
-    alone = built(source, ["f2"], **settings)
     context = whole.columns.filter(pl.col("role") == "context")["column"].to_list()
     assert set(context) == wanted
-    assert whole.frame.row(1)[1:] == alone.frame.row(0)[1:]
+    if (
+        fold == "frequencies"
+    ):  # which variants hardly correlate is judged on everybody's genotypes, and no outcome
+        assert whole.frame.row(1)[1:] == built(source, ["f2"], **settings).frame.row(0)[1:]
