@@ -64,6 +64,7 @@ class Ancestry(Settings):
     sex_mix_ups: int = Field(default=2, ge=0, le=1000)  # samples with the other sex's chromosomes
     low_call: int = Field(default=3, ge=0, le=1000)  # samples with a fifth of their genotypes missing
     linked: Annotated[float, Field(ge=0, le=2)] = 0.25  # variants added that follow another one, per variant
+    neutral: Annotated[float, Field(ge=0, le=20)] = 0.5  # variants added that carry no weight, per variant
     variants_of_x: int = Field(default=400, ge=0, le=10_000)
     out_of_equilibrium: int = Field(default=8, ge=0, le=10_000)  # variants with too few heterozygotes
     reference: int = Field(default=150, ge=0, le=10_000)  # people of each population in the reference panel

@@ -5,6 +5,7 @@ given before, and everybody's genotypes are made to show it as the score within 
 identifier is the exception: it has the genes of the first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,8 +85,8 @@ def make_genomes(
     inherited: dict[int, NDArray[np.int8]] = {}
     for family in planted.families:
         first = [family.members[0]]
-        where = populations.expected(population[first], latitude[first])[0, wide.weighted]
-        passed = passed_on(family, where, narrow.variants, draw)
+        where = populations.expected(population[first], latitude[first])[0, wide.passed_on]
+        passed = passed_on(family, where, wide.panel.variants[wide.passed_on], draw)
         inherited |= dict(zip(family.members, passed, strict=True))
     male = (people["sex"] == "male").to_numpy().copy()
     male[planted.mixed_up] = ~male[planted.mixed_up]
@@ -93,12 +94,18 @@ def make_genomes(
     for start in range(0, people.height, BLOCK):
         part = slice(start, start + BLOCK)
         expected = populations.expected(population[part], latitude[part])
-        known = expected[:, wide.weighted]
-        own = carried_over(dosages[part], narrow, known, draw)
-        for row in range(len(own)):
-            own[row] = inherited.get(start + row, own[row])
-        shown = _shown(own, narrow, known, score[part], draw)
-        blocks.append(widened(shown, wide, expected, male[part], draw))
+        passed_here = {row - start: one for row, one in inherited.items() if start <= row < start + BLOCK}
+        blocks.append(
+            _genotypes(
+                dosages[part],
+                (narrow, wide),
+                expected,
+                score=score[part],
+                inherited=passed_here,
+                male=male[part],
+                draw=draw,
+            )
+        )
     genotypes = np.vstack(blocks)
     for pair in planted.duplicates:
         genotypes[pair.members[1]] = genotypes[pair.members[0]]
@@ -133,15 +140,39 @@ def reference_people(world: World) -> tuple[Panel, pl.DataFrame, NDArray[np.int8
     return wide.panel, samples, widened(own, wide, expected, male, draw)
 
 
-def _shown(
-    own: NDArray[np.int8], panel: Panel, expected: Array, score: Array, draw: Generator
+def _genotypes(
+    dosages: NDArray[np.int8],
+    panels: tuple[Panel, WidePanel],
+    expected: Array,
+    *,
+    score: Array,
+    inherited: Mapping[int, NDArray[np.int8]],
+    male: NDArray[np.bool_],
+    draw: Generator,
 ) -> NDArray[np.int8]:
-    """Return the genotypes of people at the narrow panel's variants with each one's score within the population."""
-    rows = [
-        with_score(row, panel.weights[DRIVER], frequency, float(wanted), draw)
-        for row, frequency, wanted in zip(own, expected, score, strict=True)
-    ]
-    return np.stack(rows)
+    """Return people x all variants: as in their populations, as their parents passed on, and with their scores.
+
+    Args:
+        dosages: people x variants of the narrow panel.
+        panels: narrow and wide.
+        expected: frequencies of where each comes from, people x all variants.
+        score: wanted within the population, shape (people,).
+        inherited: of some people, by place, the genotypes at `WidePanel.passed_on`.
+        male: who has one chromosome X, shape (people,).
+        draw: of what is drawn.
+    """
+    narrow, wide = panels
+    weighted, neutral = (np.searchsorted(wide.passed_on, some) for some in (wide.weighted, wide.neutral))
+    known = expected[:, wide.weighted]
+    own = carried_over(dosages, narrow, known, draw)
+    for row, passed in inherited.items():
+        own[row] = passed[weighted]
+    for row, frequency in enumerate(known):
+        own[row] = with_score(own[row], narrow.weights[DRIVER], frequency, float(score[row]), draw)
+    result = widened(own, wide, expected, male, draw)
+    for row, passed in inherited.items():
+        result[row, wide.neutral] = passed[neutral]
+    return result
 
 
 def _plant(world: World, people: pl.DataFrame, population: NDArray[np.int64], draw: Generator) -> _Planted:

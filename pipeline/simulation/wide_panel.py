@@ -12,7 +12,7 @@ from pipeline.simulation.dials import Ancestry
 from pipeline.simulation.genotypes import PAIRS, Panel
 from pipeline.simulation.world import Array
 
-LINKED, ON_X, UNBALANCED = "linked", "x", "unbalanced"
+LINKED, NEUTRAL, ON_X, UNBALANCED = "linked", "neutral", "x", "unbalanced"
 CORRELATION = 0.9  # between a variant and one that is linked to it
 LOST_HETEROZYGOTES = 0.6  # share of an unbalanced variant's heterozygotes called homozygous
 ORDER = {**{str(number): number for number in range(1, 23)}, "X": 23}
@@ -29,6 +29,7 @@ class WidePanel:
         weighted: places of the variants of the narrow panel among them, in order.
         linked: places of those that follow another one, and `leader` its place, shape (linked,) each.
         leader: see `linked`.
+        neutral: places of autosomal variants that are like those of the narrow panel but carry no weight.
         on_x: places of those on chromosome X.
         unbalanced: places of those out of Hardy-Weinberg proportions.
     """
@@ -37,26 +38,35 @@ class WidePanel:
     weighted: NDArray[np.int64]
     linked: NDArray[np.int64]
     leader: NDArray[np.int64]
+    neutral: NDArray[np.int64]
     on_x: NDArray[np.int64]
     unbalanced: NDArray[np.int64]
 
+    @property
+    def passed_on(self) -> NDArray[np.int64]:
+        """Places of the variants that relatives share: all of the autosomes that stand for themselves."""
+        return np.union1d(self.weighted, self.neutral)
+
 
 def widen(narrow: Panel, dials: Ancestry, seed: int) -> WidePanel:
-    """Add linked variants, variants of chromosome X and variants out of proportion to a panel."""
+    """Add linked and neutral variants, variants of chromosome X and variants out of proportion to a panel."""
     draw = np.random.default_rng(seed_for(seed, "simulation", "added variants"))
     own = narrow.variants
     led = np.sort(draw.integers(0, own.height, round(dials.linked * own.height)))
     x, unbalanced = dials.variants_of_x, dials.out_of_equilibrium
+    neutral = round(dials.neutral * own.height)
     chromosome = [
         *own["chromosome"].gather(led).to_list(),
+        *draw.integers(1, 23, neutral).astype(str).tolist(),
         *["X"] * x,
         *draw.integers(1, 23, unbalanced).astype(str).tolist(),
     ]
     near = own["position"].gather(led).to_numpy() + draw.integers(50, 5_000, len(led))
-    position = np.concatenate([near, draw.integers(50_000, LAST, x + unbalanced)])
+    position = np.concatenate([near, draw.integers(50_000, LAST, neutral + x + unbalanced)])
     frequency = np.concatenate(
         [
             own["frequency"].gather(led).to_numpy(),
+            draw.uniform(0.1, 0.9, neutral),
             draw.uniform(0.25, 0.75, x),
             draw.uniform(0.2, 0.8, unbalanced),
         ]
@@ -72,7 +82,9 @@ def widen(narrow: Panel, dials: Ancestry, seed: int) -> WidePanel:
             "frequency": frequency,
         }
     )
-    kind = [""] * own.height + [LINKED] * len(led) + [ON_X] * x + [UNBALANCED] * unbalanced
+    kind = (
+        [""] * own.height + [LINKED] * len(led) + [NEUTRAL] * neutral + [ON_X] * x + [UNBALANCED] * unbalanced
+    )
     leader = np.full(len(kind), -1)
     leader[own.height : own.height + len(led)] = led
     joined = pl.concat([own, added.cast(own.schema)]).with_columns(
@@ -88,12 +100,20 @@ def widen(narrow: Panel, dials: Ancestry, seed: int) -> WidePanel:
         weights[trait] = np.zeros(ordered.height)
         weights[trait][weighted] = values
     places = {
-        name: np.flatnonzero((ordered["kind"] == name).to_numpy()) for name in (LINKED, ON_X, UNBALANCED)
+        name: np.flatnonzero((ordered["kind"] == name).to_numpy())
+        for name in (LINKED, NEUTRAL, ON_X, UNBALANCED)
     }
     # Variants of the narrow panel keep their order: the n-th of them stands at weighted[n].
     followed = weighted[ordered["leader"].to_numpy()[places[LINKED]]]
-    wide = Panel(ordered.select(own.columns), weights)
-    return WidePanel(wide, weighted, places[LINKED], followed, places[ON_X], places[UNBALANCED])
+    return WidePanel(
+        Panel(ordered.select(own.columns), weights),
+        weighted,
+        places[LINKED],
+        followed,
+        places[NEUTRAL],
+        places[ON_X],
+        places[UNBALANCED],
+    )
 
 
 def widened(
@@ -112,6 +132,7 @@ def widened(
     result[:, wide.weighted] = narrow
     led, share = result[:, wide.leader], (1 - CORRELATION) * frequency[:, wide.leader]
     result[:, wide.linked] = draw.binomial(led, CORRELATION + share) + draw.binomial(2 - led, share)
+    result[:, wide.neutral] = draw.binomial(2, frequency[:, wide.neutral])
     on_x = frequency[:, wide.on_x]
     result[:, wide.on_x] = np.where(male[:, None], 2 * draw.binomial(1, on_x), draw.binomial(2, on_x))
     expected = draw.binomial(2, frequency[:, wide.unbalanced])

@@ -21,7 +21,7 @@ from pipeline.simulation.wide_panel import WidePanel, widen
 SEED = 3
 NOTHING = {
     "others": 0, "fst": 0, "cline": 0, "score_shift": 0, "related": 0, "duplicates": 0, "sex_mix_ups": 0, "low_call": 0,
-    "linked": 0, "variants_of_x": 0, "out_of_equilibrium": 0, "reference": 0,
+    "linked": 0, "neutral": 0, "variants_of_x": 0, "out_of_equilibrium": 0, "reference": 0,
 }  # fmt: skip
 DIALS = {"patients": 900, "ancestry": {"others": 0.2, "related": 0.15, "duplicates": 5, "sex_mix_ups": 4}}
 
@@ -69,7 +69,7 @@ def test_the_world_of_patients_is_the_same_whatever_their_genomes() -> None:
     for name in ("people", "visits", "measurements", "stays", "events", "medications", "samples", "truth"):
         assert getattr(with_all, name).equals(getattr(without, name)), name
     assert without.panel.variants.equals(make_panel(without.world.dials, SEED).variants)
-    assert with_all.dosages.shape[1] == 60 + 15 + 400 + 8
+    assert with_all.dosages.shape[1] == 60 + 15 + 30 + 400 + 8
     assert without.relatives.is_empty()
 
 
@@ -113,7 +113,7 @@ def test_the_score_is_the_driver_within_a_population_and_a_trap_between_them() -
 
 
 def test_relatives_and_second_identifiers_have_the_kinship_they_should() -> None:
-    cohort, values = drawn(), called()[:, wide().weighted]
+    cohort, values = drawn(), called()[:, wide().passed_on]
     place = {name: number for number, name in enumerate(cohort.samples["sample_id"])}
     expected = {"siblings": 0.25, "parent and child": 0.25, "one person": 0.5}
     found: dict[str, list[float]] = {name: [] for name in expected}
