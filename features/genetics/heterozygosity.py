@@ -66,7 +66,7 @@ def ancestry_components(pooled: PooledGenotypes, variants: Integers) -> Floats:
 
     Args:
         pooled: the genotypes.
-        variants: places of the variants; the first MOST_VARIANTS spread evenly are used.
+        variants: places of the variants; at most MOST_VARIANTS of them, spread evenly, are used.
     """
     from features.genetics.pruning import spread
 
@@ -79,11 +79,18 @@ def ancestry_components(pooled: PooledGenotypes, variants: Integers) -> Floats:
         mean = np.nanmean(copies) if (codes != NOT_CALLED).any() else 0.0
         spread_of = np.sqrt(max(float(mean / 2 * (1 - mean / 2)), 1e-12))
         standardised[place] = np.nan_to_num((copies - mean) / spread_of)
-    with threadpool_limits(1):  # the same bytes on any number of cores
-        relation = (standardised @ standardised.T).astype(np.float64)
-        vectors = np.linalg.eigh(relation)[1][:, ::-1][:, :COMPONENTS]
-        scores = np.asarray(standardised.T @ vectors.astype(np.float32), dtype=np.float64)
-    return np.asarray(scores / np.maximum(scores.std(axis=0), 1e-12))
+    with threadpool_limits(1):
+        if len(rows) < len(chosen):
+            scores = _leading(standardised.T @ standardised)
+        else:
+            scores = standardised.T @ _leading(standardised @ standardised.T)
+    width = np.maximum(scores.std(axis=0), 1e-12)
+    return np.asarray(scores / width, dtype=np.float64)
+
+
+def _leading(products: NDArray[np.float32]) -> Floats:
+    """The eigenvectors of the greatest eigenvalues, one a column."""
+    return np.asarray(np.linalg.eigh(products.astype(np.float64))[1][:, ::-1][:, :COMPONENTS])
 
 
 def distances(f: Floats, components: Floats) -> Floats:
@@ -113,10 +120,11 @@ def distances(f: Floats, components: Floats) -> Floats:
         ]
         predictors = np.column_stack([np.ones(len(f)), components, *products])
         fitted = known
-        for _ in range(3):
-            weights = np.linalg.lstsq(predictors[fitted], f[fitted], rcond=None)[0]
-            residuals = f - predictors @ weights
-            fitted = known & (np.abs(_scaled(residuals)) < 4)
+        with threadpool_limits(1):  # the same bytes on any number of cores
+            for _ in range(3):
+                weights = np.linalg.lstsq(predictors[fitted], f[fitted], rcond=None)[0]
+                residuals = f - predictors @ weights
+                fitted = known & (np.abs(_scaled(residuals)) < 4)
     return np.round(_scaled(residuals), 6)
 
 
