@@ -96,13 +96,8 @@ def _scores(told: Told) -> list[dict[str, Any]]:
     return [
         {
             "score": score.name,
-            "path": score.path,
-            "source": score.source,
-            "format": score.format,
             "trait": score.header.get("trait_reported"),
-            "genome_build": score.genome_build,
-            "rows": score.variants.height,
-            "repeated": score.repeated,
+            **score.facts(),
             "used": max(of_file[place].used.height for of_file in told.matched.used.values()),
         }
         for place, score in enumerate(told.inputs.scoring)

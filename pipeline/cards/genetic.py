@@ -52,6 +52,11 @@ NORMALISED = {
     "mean": "the mean of a score, given ancestry components, is taken off, and the rest divided by its standard deviation in the reference",
     "mean_variance": "mean and variance of a score, given ancestry components, are both evened out by those of the reference",
 }
+PALINDROMIC = {
+    "drop": "Variants whose alleles read alike on both strands (A/T, C/G) are left out.",
+    "keep": "Variants whose alleles read alike on both strands (A/T, C/G) are taken as written: a file on the other strand would turn them.",
+    "frequency": "Of variants whose alleles read alike on both strands (A/T, C/G), the strand is read from declared allele frequencies; those too near to one half are left out.",
+}
 FILLED = {
     "mean": "twice the allele's frequency (plink2's mean imputation)",
     "none": "nothing: the score is the average over called alleles times their number (plink2's no-mean-imputation)",
@@ -77,6 +82,7 @@ def genetic_section(study: Study, outcome: str, learner: str, workspace: Path) -
         WHAT,
         f"This model uses: {', '.join(column_words(name, report) for name in own)}.",
         *(scored_words(item, report) for item in report["scores"] if _uses(own, item["score"])),
+        PALINDROMIC[report["settings"]["palindromic"]],
         missing_words(report),
         ancestry_words(report),
         *(f"Take care: {warning}" for warning in report["warnings"]),
@@ -150,7 +156,7 @@ def scored_words(item: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     weights = [match["weight_share"] for match in found if match["weight_share"] is not None]
     share = f", holding {_percent(weights)} of the sum of absolute weights" if weights else ""
     return (
-        f"{item['score']}: {item['source']}; {item['rows']:,} variants, genome build {item['genome_build'] or 'not stated'}. Of these "
+        f"{item['score']}: {item['source']}; {item['rows']:,} variants, genome build {item['genome_build']}. Of these "
         f"{_percent(rates)} matched, file by file{share}; {item['used']:,} entered the score"
         f"{' in every file alike' if report['settings']['variants'] == 'common' else ', which may differ by file'}."
     )

@@ -19,20 +19,23 @@ FORMS = {
 
 def score_table(report: Mapping[str, Any]) -> Table:
     """One row per score."""
-    return [
+    rows = [
         {
             "score": item["score"],
             "trait": item["trait"] or "",
             "source": item["source"],
-            "file": item["path"],
+            "file": item["file"],
             "format": item["format"],
-            "genome build": item["genome_build"] or "not stated",
+            "genome build": item["genome_build"],
+            "matched by": item["matched_by"],
+            "columns not used": ", ".join(item["unused_columns"]),
             "variants": count(item["rows"]),
-            "repeated rows": count(item["repeated"]),
+            "repeated rows": count(item["repeated_rows"]),
             "in the score": count(item["used"]),
         }
         for item in report["scores"]
     ]
+    return without_empty_columns(rows)
 
 
 def match_table(report: Mapping[str, Any]) -> Table:
