@@ -83,7 +83,9 @@ def summary_table(summary: pl.DataFrame) -> Table:
 
 def ancestry_table(summary: pl.DataFrame) -> Table:
     """One row per ancestry, one column per network; empty where ancestry was not asked for."""
-    first = summary.filter((pl.col("score") == summary["score"].first()) & (pl.col("form") == "raw"))
+    if summary.is_empty():
+        return []
+    first = summary.filter((pl.col("score") == summary["score"].item(0)) & (pl.col("form") == "raw"))
     cells = {(row["ancestry"], row["network"]): row["n"] for row in first.iter_rows(named=True)}
     ancestries = sorted({name for name, _ in cells if name is not None})
     networks = [None, *sorted({name for _, name in cells if name is not None})]
