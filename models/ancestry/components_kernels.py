@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 
 COLUMNS = 16  # of the matrix, at once: two registers of 512 bits
@@ -31,7 +32,10 @@ _WORD_LOW = np.uint64(0x5555555555555555)
 _WORD_PAIRS = np.uint64(0x3333333333333333)
 _WORD_HALVES = np.uint64(0x0F0F0F0F0F0F0F0F)
 _WORD_ONES = np.uint64(0x0101010101010101)
-_TILE = 64  # bytes of four variants each: 256 rows of 64 bytes stay in a first-level cache
+_WORD_BYTES = np.uint64(0x00FF00FF00FF00FF)
+_WORD_TWOS = np.uint64(0x0000FFFF0000FFFF)
+_WORD_FOURS = np.uint64(0x00000000FFFFFFFF)
+_ROWS_AT_ONCE = 2048  # whose sums stay in a second-level cache
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
@@ -62,6 +66,16 @@ def _add_rows(typing_context: Any, out: Any, tables: Any, codes: Any) -> Any:
     return signature, generate
 
 
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def _lowest_bit(typing_context: Any, word: Any) -> Any:
+    """Return the place of the lowest bit that is set; of a word that is not 0."""
+
+    def generate(context: Any, build: Any, _: Any, arguments: Any) -> Any:
+        return build.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
+
+
 @njit(nogil=True, cache=True)
 def add_products(packed: Bytes, levels: Floats, matrix: Floats, sums: Floats, span: tuple[int, int]) -> None:
     """Add genotypes times a matrix to `sums`, for a span of rows.
@@ -78,15 +92,18 @@ def add_products(packed: Bytes, levels: Floats, matrix: Floats, sums: Floats, sp
     tables = space[skipped : skipped + _TABLES].reshape(_PAIRS, _STATES, COLUMNS)
     codes_at, tables_at, sums_at = packed.ctypes.data, tables.ctypes.data, sums.ctypes.data
     row_length = packed.shape[1]
-    for start in range(0, row_length, BYTES_AT_ONCE):
-        for pair in range(_PAIRS):
-            one = 4 * start + 2 * pair
-            for state in range(_STATES):
-                low, high = levels[one, state & 3], levels[one + 1, state >> 2]
-                for column in range(COLUMNS):
-                    tables[pair, state, column] = low * matrix[one, column] + high * matrix[one + 1, column]
-        for row in range(span[0], span[1]):
-            _add_rows(sums_at + row * _ROW_BYTES, tables_at, codes_at + row * row_length + start)
+    for tile in range(span[0], span[1], _ROWS_AT_ONCE):
+        for start in range(0, row_length, BYTES_AT_ONCE):
+            for pair in range(_PAIRS):
+                one = 4 * start + 2 * pair
+                for state in range(_STATES):
+                    low, high = levels[one, state & 3], levels[one + 1, state >> 2]
+                    for column in range(COLUMNS):
+                        tables[pair, state, column] = (
+                            low * matrix[one, column] + high * matrix[one + 1, column]
+                        )
+            for row in range(tile, min(tile + _ROWS_AT_ONCE, span[1])):
+                _add_rows(sums_at + row * _ROW_BYTES, tables_at, codes_at + row * row_length + start)
 
 
 @njit(nogil=True, cache=True)
@@ -98,7 +115,7 @@ def _ones(word: np.uint64) -> np.int64:
 
 
 @njit(nogil=True, cache=True)
-def count_codes(words: NDArray[np.uint64], counts: NDArray[np.int64], span: tuple[int, int]) -> None:
+def count_codes(words: Words, counts: NDArray[np.int64], span: tuple[int, int]) -> None:
     """Count the codes 1, 2 and 3 of a span of rows.
 
     Args:
@@ -118,55 +135,81 @@ def count_codes(words: NDArray[np.uint64], counts: NDArray[np.int64], span: tupl
 
 
 @njit(nogil=True, cache=True)
-def add_not_called(
-    packed: Bytes, weight: Floats, matrix: Floats, sums: Floats, span: tuple[int, int]
-) -> None:
-    """Add `weight` of the row times the matrix rows of its genotypes that are not called (code 1).
+def add_not_called(words: Words, weight: Floats, matrix: Floats, sums: Floats, span: tuple[int, int]) -> None:
+    """Add `weight` of the row times the matrix rows of its genotypes that are not called (code 1), for a span of rows.
 
     Args:
-        packed: shape (rows, bytes).
+        words: packed genotypes seen as words, shape (rows, bytes / 8).
         weight: shape (rows,); a row with weight 0 is passed over.
         matrix: shape (4 x bytes, COLUMNS).
         sums: shape (rows, COLUMNS), changed in place.
         span: the first row and the one after the last.
     """
+    total = np.empty(COLUMNS)
     for row in range(span[0], span[1]):
         if weight[row] == 0.0:
             continue
-        for place in range(packed.shape[1]):
-            byte = packed[row, place]
-            found = byte & ~(byte >> 1) & 0x55
-            if found == 0:
-                continue
-            for inner in range(4):
-                if (found >> (2 * inner)) & 1:
-                    for column in range(COLUMNS):
-                        sums[row, column] += weight[row] * matrix[4 * place + inner, column]
+        total[:] = 0.0
+        for place in range(words.shape[1]):
+            word = words[row, place]
+            found = word & ~(word >> np.uint64(1)) & _WORD_LOW
+            while found != 0:
+                genotype = 32 * place + (np.int64(_lowest_bit(found)) >> 1)
+                for column in range(COLUMNS):
+                    total[column] += matrix[genotype, column]
+                found &= found - np.uint64(1)
+        for column in range(COLUMNS):
+            sums[row, column] += weight[row] * total[column]
 
 
 @njit(nogil=True, cache=True)
-def turn(packed: Bytes, turned: Bytes, span: tuple[int, int]) -> None:
-    """Turn rows of genotypes into columns: four by four, in words of 32 bits.
+def turn(words: Words, turned: Words, span: tuple[int, int]) -> None:
+    """Turn rows of genotypes into columns, 32 rows by 32 columns at a time in registers.
+
+    Words of four rows first exchange genotypes, so that each holds those of one column in four; then 8 x 8 bytes are turned.
 
     Args:
-        packed: shape (rows, bytes), rows a multiple of 4.
-        turned: shape (4 x bytes, at least rows / 4), changed in place in its first rows / 4 bytes.
-        span: the first byte and the one after the last.
+        words: packed genotypes seen as words, shape (rows, bytes / 8), rows a multiple of 32.
+        turned: shape (4 x bytes, rows / 32), words too, changed in place.
+        span: the first word of a row to turn and the one after the last.
     """
-    groups = packed.shape[0] // 4
-    for tile in range(0, groups, _TILE):
-        for place in range(span[0], span[1]):
-            for group in range(tile, min(tile + _TILE, groups)):
-                row = 4 * group
-                word = (
-                    np.uint32(packed[row, place])
-                    | (np.uint32(packed[row + 1, place]) << np.uint32(8))
-                    | (np.uint32(packed[row + 2, place]) << np.uint32(16))
-                    | (np.uint32(packed[row + 3, place]) << np.uint32(24))
+    kept = np.empty((4, 8), dtype=np.uint64)
+    for place in range(span[0], span[1]):
+        for tile in range(words.shape[0] // 32):
+            for group in range(8):
+                row = 32 * tile + 4 * group
+                one, two, three, four = (
+                    words[row, place],
+                    words[row + 1, place],
+                    words[row + 2, place],
+                    words[row + 3, place],
                 )
-                swap = (word ^ (word >> np.uint32(6))) & np.uint32(0x00CC00CC)
-                word = word ^ swap ^ (swap << np.uint32(6))
-                swap = (word ^ (word >> np.uint32(12))) & np.uint32(0x0000F0F0)
-                word = word ^ swap ^ (swap << np.uint32(12))
-                for inner in range(4):
-                    turned[4 * place + inner, group] = (word >> np.uint32(8 * inner)) & np.uint32(255)
+                one, two = _exchange(one, two, np.uint64(2), _WORD_PAIRS)
+                three, four = _exchange(three, four, np.uint64(2), _WORD_PAIRS)
+                one, three = _exchange(one, three, np.uint64(4), _WORD_HALVES)
+                two, four = _exchange(two, four, np.uint64(4), _WORD_HALVES)
+                kept[0, group], kept[1, group], kept[2, group], kept[3, group] = one, two, three, four
+            for inner in range(4):
+                for low in range(4):
+                    kept[inner, low], kept[inner, low + 4] = _exchange(
+                        kept[inner, low], kept[inner, low + 4], np.uint64(32), _WORD_FOURS
+                    )
+                for low in (0, 1, 4, 5):
+                    kept[inner, low], kept[inner, low + 2] = _exchange(
+                        kept[inner, low], kept[inner, low + 2], np.uint64(16), _WORD_TWOS
+                    )
+                for low in (0, 2, 4, 6):
+                    kept[inner, low], kept[inner, low + 1] = _exchange(
+                        kept[inner, low], kept[inner, low + 1], np.uint64(8), _WORD_BYTES
+                    )
+                for byte in range(8):
+                    turned[32 * place + 4 * byte + inner, tile] = kept[inner, byte]
+
+
+@njit(nogil=True, cache=True)
+def _exchange(
+    low: np.uint64, high: np.uint64, shift: np.uint64, mask: np.uint64
+) -> tuple[np.uint64, np.uint64]:
+    """Exchange the upper bits of each field of one word with the lower ones of another."""
+    swap = ((low >> shift) ^ high) & mask
+    return low ^ (swap << shift), high ^ swap

@@ -87,7 +87,7 @@ class GenotypeMatrix:
         )
         sums = np.zeros((rows, piece.shape[1]))
         add_product(packed, np.tile(_COPIES, (4 * packed.shape[1], 1)), piece, sums, self.threads)
-        in_threads(add_not_called, rows, self.threads, packed, missing, piece, sums)
+        in_threads(add_not_called, rows, self.threads, packed.view(np.uint64), missing, piece, sums)
         return np.asarray(scale[:, None] * (sums - mean[:, None] * piece.sum(axis=0)))
 
     def _pieces(self, vectors: Floats) -> list[Floats]:
@@ -134,13 +134,13 @@ def gathered(
     """Join or cut blocks into stretches of a size of their own, padded for the kernels.
 
     Yields:
-        Which variants, and their packed genotypes, shape (variants to a multiple of 4, bytes to a multiple of 8).
+        Which variants, and their packed genotypes, shape (variants to a multiple of 32, bytes to a multiple of 8).
 
     Raises:
         BadTarget: the blocks do not follow each other, or are not all variants of all samples.
     """
     width = _padded(samples) // 4
-    rows = int(np.clip(_GATHERED_BYTES // max(width, 1) // 4 * 4, *_ROWS))
+    rows = int(np.clip(_GATHERED_BYTES // max(width, 1) // 32 * 32, *_ROWS))
     length, start, filled = (samples + 3) // 4, 0, 0
     stretch = np.zeros((rows, width), dtype=np.uint8)
     for where, packed in blocks:
@@ -158,7 +158,7 @@ def gathered(
                 yield slice(start, start + filled), stretch
                 start, filled = start + filled, 0
     if filled:
-        padded = (filled + 3) // 4 * 4
+        padded = _padded(filled)
         stretch[filled:padded] = 0
         yield slice(start, start + filled), stretch[:padded]
     if start + filled != variants:
@@ -174,13 +174,13 @@ def from_samples(packed_rows: Bytes, *, variants: int, threads: int = 1) -> Bloc
         threads: to turn with.
     """
     samples = packed_rows.shape[0]
-    rows = int(np.clip(_GATHERED_BYTES // max(_padded(samples) // 4, 1) // 4 * 4, *_ROWS))
+    rows = int(np.clip(_GATHERED_BYTES // max(_padded(samples) // 4, 1) // 32 * 32, *_ROWS))
 
     def blocks() -> Iterator[tuple[slice, Bytes]]:
         for start in range(0, variants, rows):
             stop = min(start + rows, variants)
-            part = np.zeros((_padded(samples), (stop - start + 3) // 4), dtype=np.uint8)
-            part[:samples] = packed_rows[:, start // 4 : (stop + 3) // 4]
+            part = np.zeros((_padded(samples), _padded(stop - start) // 4), dtype=np.uint8)
+            part[:samples, : (stop - start + 3) // 4] = packed_rows[:, start // 4 : (stop + 3) // 4]
             turned = turn_packed(part, threads=threads)
             yield slice(start, stop), turned[: stop - start, : (samples + 3) // 4]
 
@@ -188,11 +188,14 @@ def from_samples(packed_rows: Bytes, *, variants: int, threads: int = 1) -> Bloc
 
 
 def turn_packed(packed: Bytes, *, threads: int) -> Bytes:
-    """Turn packed genotypes, shape (rows, bytes), into shape (4 x bytes, rows / 4 to a multiple of 8), zeros beyond."""
+    """Turn packed genotypes, shape (rows, bytes), into shape (4 x bytes, rows / 4).
+
+    Rows must be a multiple of 32 and bytes of 8.
+    """
     from models.ancestry.components_kernels import turn
 
-    turned = np.zeros((4 * packed.shape[1], _padded(packed.shape[0]) // 4), dtype=np.uint8)
-    in_threads(turn, packed.shape[1], threads, packed, turned)
+    turned = np.empty((4 * packed.shape[1], packed.shape[0] // 4), dtype=np.uint8)
+    in_threads(turn, packed.shape[1] // 8, threads, packed.view(np.uint64), turned.view(np.uint64))
     return turned
 
 

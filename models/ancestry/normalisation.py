@@ -80,12 +80,13 @@ class AncestryNormalisation:
         scale = np.where(spread > 0, spread, 1.0)
         design = _design(component, centre, scale)
         mean, residuals, bounded = _mean(design, score)
-        variance = float((bounded**2).sum() / (len(score) - coefficients))
+        likeliest = float((bounded**2).mean())
+        variance = likeliest * len(score) / (len(score) - coefficients)
         log_variance = np.zeros(coefficients)
         if np.sqrt(variance) <= _CONSTANT * np.abs(score).max():
             return cls(centre, scale, mean, log_variance, None)
         if how == "mean_variance":
-            log_variance = _log_variance(design, residuals**2 / variance)
+            log_variance = _log_variance(design, residuals**2 / likeliest)
         log_variance[0] += np.log(variance)
         fitted = design @ log_variance
         return cls(centre, scale, mean, log_variance, (float(fitted.min()), float(fitted.max())))
