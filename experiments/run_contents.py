@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from experiments.genetics.run_metrics import genetic_metrics
 from experiments.run_files import digest, result_bytes, result_frame
 from experiments.run_metrics import metric_values, reported
 from experiments.run_note import note
@@ -29,6 +30,10 @@ PROBED = ("instability", "permutation", "learning_curve")
 EXAMINED_FIGURES = ("sensitivity", "recalibration", "label_sets", "abstaining", "subgroup_differences")
 PROBED_FIGURES = ("instability", "calibration_instability", "permutation", "learning_curve")
 AUDITED_FIGURES = ("site", "harmonisation", "imputation", "new_centre", "missingness")
+GENETIC, GENETIC_FIGURES = (
+    "genetic_",
+    ("scores", "matches"),
+)  # of stage genotypes, where a model uses its columns
 CLOSER_FIGURES = {"examine": EXAMINED_FIGURES, "probe": PROBED_FIGURES, "audit": AUDITED_FIGURES}
 
 
@@ -109,6 +114,7 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
         "model/final.json": result_bytes(train / "final.json"),
         **{f"model/{name}": content for name, content in model.items()},
         **_figures(workspace, cell, public=public),
+        **_genetic_files(workspace, final),
     }
     cards = workspace / "cards" / cell.outcome
     card = {
@@ -127,7 +133,7 @@ def run_contents(workspace: Path, cell: Cell, *, study: str, public: bool) -> Ru
         results=digest({**results, **predictions}),
         card=digest(card),
         parameters={**cell.parameters, **_final_parameters(final)},
-        metrics=metric_values(main["metrics"], cell.schemes),
+        metrics={**metric_values(main["metrics"], cell.schemes), **_genetic_metrics(workspace, final)},
         tags={
             "study": study,
             "outcome": cell.outcome,
@@ -183,10 +189,14 @@ def refuse_unlisted(names: set[str], *, learner: str, public: bool) -> None:
     allowed = {
         "certificate.json",
         "tables/metrics.json",
-        *(f"tables/{name}.csv" for name in (*COMPARED, *EXAMINED, *PROBED, "shap", "trials")),
+        *(
+            f"tables/{name}.csv"
+            for name in (*COMPARED, *EXAMINED, *PROBED, "shap", "trials", "genetic_scores")
+        ),
         *(f"tables/audit_{name}.csv" for name in AUDITED),
         *(f"figures/{learner}_{name}.svg" for name in figures),
         *(f"figures/{stage}_{name}.svg" for stage, names in CLOSER_FIGURES.items() for name in names),
+        *(f"figures/{GENETIC}{name}.svg" for name in GENETIC_FIGURES),
         *(f"card/{learner}.{kind}" for kind in ("html", "md")),
     }
     refused = sorted(
@@ -238,6 +248,29 @@ def _figures(workspace: Path, cell: Cell, *, public: bool) -> dict[str, bytes]:
         folder = workspace / stage / cell.outcome / "figures"
         found |= {f"figures/{stage}_{name}.svg": folder / f"{name}.svg" for name in drawn}
     return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+
+
+def _uses_genetics(workspace: Path, final: Mapping[str, Any]) -> bool:
+    columns = final.get("columns") or ()
+    return any(name.startswith(GENETIC) for name in columns) and (workspace / "genotypes").is_dir()
+
+
+def _genetic_files(workspace: Path, final: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return scores by network and ancestry, small groups suppressed, of a model that uses them."""
+    if not _uses_genetics(workspace, final):
+        return {}
+    folder = workspace / "genotypes"
+    paths = {f"figures/{GENETIC}{name}.svg": folder / "figures" / f"{name}.svg" for name in GENETIC_FIGURES}
+    return {
+        "tables/genetic_scores.csv": csv_bytes(result_frame(folder / "summary.parquet")),
+        **{name: path.read_bytes() for name, path in paths.items() if path.is_file()},
+    }
+
+
+def _genetic_metrics(workspace: Path, final: Mapping[str, Any]) -> dict[str, float]:
+    if not _uses_genetics(workspace, final):
+        return {}
+    return genetic_metrics(json.loads(result_bytes(workspace / "genotypes" / "report.json")))
 
 
 def _final_parameters(final: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from features.genetics.scoring_files import split_column
 from features.genetics.settings import Entry, GeneticSettings
 
 _PARTS = ("", ".bed", ".bim", ".fam", ".pgen", ".pvar", ".pvar.zst", ".psam")
@@ -24,6 +25,7 @@ def portable(settings: Mapping[str, Any], source: Path) -> tuple[dict[str, Any],
         Rules as JSON values; and name to a path relative to `source`.
     """
     checked = GeneticSettings.from_study(settings)
+    files_of_scores = {name: split_column(path) for name, path in checked.scores.items()}
     rules: dict[str, Any] = {
         "scores": sorted(checked.scores),
         "weights": {
@@ -34,7 +36,7 @@ def portable(settings: Mapping[str, Any], source: Path) -> tuple[dict[str, Any],
         "variants": checked.variants,
         "missing": {"imputation": checked.missing.imputation},
     }
-    files = {f"scores.{name}": path.partition("#")[0] for name, path in checked.scores.items()}
+    files = {f"scores.{name}": file for name, (file, _) in files_of_scores.items()}
     if checked.missing.file is None:
         rules["missing"]["frequencies"] = checked.missing.frequencies
     else:

@@ -138,6 +138,11 @@ class GeneticSettings:
             checked.problems.append(
                 "genetic: missing.frequencies: cohort counts the same variants in every file; take variants: each out."
             )
+        if made.palindromic == "frequency" and made.missing.file is None:
+            checked.problems.append(
+                "genetic: palindromic: frequency needs a table of allele frequencies of people like the genotypes'; name it "
+                "under missing.frequencies, or choose drop or keep."
+            )
         checked.refuse()
         return made
 

@@ -47,5 +47,3 @@ def genetic_set(
     folder = source / "checked"
     write_checked(check(source, tables, **settings), folder)
     return build(times, {}, checked=folder, **settings)
-
-

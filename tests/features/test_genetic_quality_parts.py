@@ -18,7 +18,10 @@ from features.genetics.genotypes import NO_COPY, NOT_CALLED, ONE_COPY, TWO_COPIE
 from features.genetics.hardy_weinberg import hardy_weinberg_p
 from features.genetics.heterozygosity import ancestry_components, distances, inbreeding
 from features.genetics.pruning import in_long_range, pruned_variants, spread
+from features.genetics.quality import check_genotypes
 from features.genetics.relatedness import bit_planes, kinship_of, kinship_standard_error, related_pairs
+from features.genetics.sample_pairs import DUPLICATE, sample_pairs
+from features.genetics.sample_quality import HETEROZYGOSITY, LOW_CALL_RATE
 from features.genetics.sex_check import x_variants
 from features.genetics.thresholds import QualityThresholds
 from tests.features.genotypes_in_memory import GenotypesInMemory
@@ -280,3 +283,42 @@ def test_thresholds_out_of_range_are_refused() -> None:
 def test_spread_takes_the_ends_and_is_even() -> None:
     assert spread(np.arange(10), 20).tolist() == list(range(10))
     assert spread(np.arange(0, 1000, 10), 4).tolist() == [0, 330, 660, 990]
+
+
+def test_outlying_heterozygosity_hides_no_relative_unless_it_is_gross() -> None:
+    random = np.random.default_rng(8)
+    copies = drawn(random, 12, random.uniform(0.2, 0.8, 3000))
+    copies[1], copies[3] = copies[0], copies[2]
+    file = GenotypesInMemory(copies, plain(3000))
+    pooled = pool_genotypes([file], [everybody(file)], shared_variants([file.variants]))
+    planes = bit_planes(pooled, np.arange(3000, dtype=np.int64))
+    samples = pl.DataFrame(
+        {
+            "file": ["chip"] * 13,
+            "sample_id": [*file.samples[:5], "seldom", *file.samples[5:]],
+            "patient_id": [f"p{place}" for place in range(13)],
+            "heterozygosity_distance": [0.0, -4.0, 0.0, -9.0, 0.0, None, *[0.0] * 7],
+            "reason": [None, HETEROZYGOSITY, None, HETEROZYGOSITY, None, LOW_CALL_RATE, *[None] * 7],
+        }
+    )
+    pairs = sample_pairs(samples, planes, kinship_standard_error(np.full(3000, 0.5)), QualityThresholds())
+    assert pairs.select("patient_1", "patient_2", "relation").rows() == [("p0", "p1", DUPLICATE)]
+
+
+@pytest.mark.parametrize("alleles", [("A", "T"), ("A", "G")])
+@pytest.mark.parametrize("variants", [0, 1])
+def test_hardly_any_variant_is_judged_by_what_there_is(alleles: tuple[str, str], variants: int) -> None:
+    copies = drawn(np.random.default_rng(1), 60, np.full(variants, 0.4), missing=0)
+    places = plain(variants).with_columns(a1=pl.lit(alleles[0]), a2=pl.lit(alleles[1]))
+    file = GenotypesInMemory(copies, places)
+    people = pl.DataFrame({"sample_id": file.samples, "patient_id": file.samples}).with_columns(
+        sex=pl.lit("female"), control=pl.lit(True)
+    )
+    if variants == 0:
+        with pytest.raises(BadInput, match="no sample has a genotype"):
+            check_genotypes([file], people)
+        return
+    found = check_genotypes([file], people)
+    assert found.variants["kept"].to_list() == [True]
+    assert found.samples["kept"].all()
+    assert found.pruned.height == (0 if alleles == ("A", "T") else 1)

@@ -5,6 +5,7 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,6 +192,28 @@ def test_what_cannot_be_found(tmp_path: Path, entry: str, expected: str) -> None
     (tmp_path / "folder.vcf").mkdir()
     with pytest.raises(BadInput, match=f"^{re.escape(expected)}"):
         open_genotypes(tmp_path, entry)
+
+
+def test_a_file_that_may_not_be_read(
+    tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests may run as root, who may read everything: opening is made to fail."""
+    for name, content in whole.items():
+        (tmp_path / name).write_bytes(content)
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.suffix in {".bed", ".pgen", ".vcf"}:
+            raise PermissionError
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(BadInput) as told:
+        open_genotypes(tmp_path, ["one.bed", "one.pgen", "x.vcf"])
+    assert len(told.value.problems) == 3
+    for entry, problem in zip(("one.bed", "one.pgen", "x.vcf"), told.value.problems, strict=True):
+        assert problem.startswith(f"{entry}: the ")
+        assert "read" in problem
 
 
 @pytest.mark.parametrize("entry", ["one.bed", "x.vcf"])

@@ -10,7 +10,7 @@ import pytest
 from bed_reader import to_bed
 from numpy.typing import NDArray
 
-from experiments.genetics.report import genetic_metrics
+from experiments.genetics.run_metrics import genetic_metrics
 from experiments.genetics.schemas import Panel, ScoreSummary
 from features.schema import ColumnDescriptions, Families, Genotypes, Measurements, Patients
 from pipeline.__main__ import main
