@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from tests.benchmarks.actigraphy import digital
+from tests.benchmarks.ancestry_components import ancestry_components
 from tests.benchmarks.combat import combat
 from tests.benchmarks.consensus import consensus
 from tests.benchmarks.long_table import long_table
@@ -70,6 +71,7 @@ def diabetes(folder: Path) -> list[Row]:
 
 
 BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+    "ancestry_components": ancestry_components,
     "combat": combat,
     "consensus": consensus,
     "demo": demo,
