@@ -98,6 +98,8 @@ def _content(path: Path, shown: str) -> bytes:
         return _decompressed(path) if content.startswith(_ZSTANDARD) else content
     except FileNotFoundError:
         raise BadInput(f"{shown}: the genotype file does not exist; mend its path.") from None
+    except PermissionError:
+        raise BadInput(f"{shown}: the file may not be read; give yourself permission to read it.") from None
     except (OSError, EOFError, zlib.error):
         raise BadInput(f"{shown}: the file cannot be read or is cut short; copy it again.") from None
 

@@ -29,8 +29,30 @@ def open_genotypes(source: Path, entry: str | Sequence[str], *, field: str | Non
     Raises:
         BadInput: a file does not exist, is of no known format, is damaged, or the files do not belong together.
     """
-    if not isinstance(entry, str):
-        return group_files([open_genotypes(source, one, field=field) for one in entry])
+    if isinstance(entry, str):
+        return _open(source, entry, field)
+    files: list[GenotypeFile] = []
+    problems: list[str] = []
+    for one in entry:
+        try:
+            files.append(_open(source, one, field))
+        except BadInput as bad:
+            problems += bad.problems
+    if problems:
+        raise BadInput(*problems)
+    return group_files(files)
+
+
+def _open(source: Path, entry: str, field: str | None) -> GenotypeFile:
+    try:
+        return _by_format(source, entry, field)
+    except OSError:
+        raise BadInput(
+            f"{entry}: the genotype file cannot be read; check that it is a file and that you may read it."
+        ) from None
+
+
+def _by_format(source: Path, entry: str, field: str | None) -> GenotypeFile:
     if entry.lower().endswith(_VCF_ENDINGS):
         return open_vcf(source / entry, name=entry, field=field)
     if entry.lower().endswith(".bcf"):

@@ -59,6 +59,10 @@ def index_vcf(path: Path, shown: str) -> VcfIndex:
             return _index(stream, shown)
     except FileNotFoundError:
         raise BadInput(f"{shown}: the genotype file does not exist; mend its path under files.") from None
+    except PermissionError:
+        raise BadInput(
+            f"{shown}: the genotype file may not be read; give yourself permission to read it."
+        ) from None
     except (OSError, EOFError, zlib.error):
         raise BadInput(f"{shown}: the compressed file is damaged or cut short; copy it again.") from None
 
