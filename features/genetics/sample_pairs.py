@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.genetics.relatedness import STANDARD_ERRORS, KinshipPairs, Planes, kinship_of, related_pairs
-from features.genetics.sample_quality import HETEROZYGOSITY, LOW_CALL_RATE
+from features.genetics.sample_quality import LOW_CALL_RATE
 from features.genetics.thresholds import QualityThresholds
 
 DUPLICATE, FIRST_DEGREE, SECOND_DEGREE, NOT_RELATED = (
@@ -14,6 +14,7 @@ DUPLICATE, FIRST_DEGREE, SECOND_DEGREE, NOT_RELATED = (
     "second degree",
     "not related",
 )
+GROSS = 2  # times the limit of heterozygosity: no chance, a mixture of people
 RELATIONS = (DUPLICATE, FIRST_DEGREE, SECOND_DEGREE, NOT_RELATED)
 PAIRS = {
     "file_1": pl.String,
@@ -38,7 +39,8 @@ def sample_pairs(
 ) -> pl.DataFrame:
     """Find related samples, and look at pairs of samples of one patient.
 
-    Samples with outlying heterozygosity are left out: a contaminated one seems related to everybody. Relatives are judged
+    Samples with far too many heterozygous genotypes are left out: a mixture of people seems related to everybody. Those that
+    fail by a little, or by too few, stay: who they are related to is true, and folds must know it. Relatives are judged
     only where unrelated people would not come near the threshold by chance, STANDARD_ERRORS away; duplicates likewise.
 
     Args:
@@ -52,7 +54,8 @@ def sample_pairs(
         Columns PAIRS, ordered as the samples.
     """
     called = samples.filter(pl.col("reason").is_null() | (pl.col("reason") != LOW_CALL_RATE))
-    fit = (called["reason"].is_null() | (called["reason"] != HETEROZYGOSITY)).to_numpy()
+    excess = pl.col("heterozygosity_distance") < -GROSS * thresholds.heterozygosity_sd
+    fit = called.select(~excess.fill_null(False)).to_series().to_numpy()
     least = least_kinship(standard_error, thresholds)
     if least is None:
         return pl.DataFrame(schema=PAIRS)

@@ -37,7 +37,7 @@ def plain(places: int, chromosome: str = "1") -> pl.DataFrame:
             "a1": ["A"] * places,
             "a2": ["G"] * places,
         },
-        schema_overrides={"position": pl.Int64},
+        schema={"chromosome": pl.String, "position": pl.Int64, "a1": pl.String, "a2": pl.String},
     )
 
 
