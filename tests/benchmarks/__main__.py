@@ -23,6 +23,7 @@ from tests.benchmarks.long_table import long_table
 from tests.benchmarks.nested import nested
 from tests.benchmarks.network import network
 from tests.benchmarks.peers import peers
+from tests.benchmarks.polygenic_scores import polygenic_scores
 from tests.benchmarks.strata_chain import strata_chain
 from tests.benchmarks.survival import survival
 from tests.workplace import ROOT, demo_study, make_workplace, run, stages_run
@@ -81,6 +82,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "nested": nested,
     "network": network,
     "peers": peers,
+    "polygenic_scores": polygenic_scores,
     "strata_chain": strata_chain,
     "survival": survival,
 }
