@@ -93,11 +93,12 @@ def _iterated(
     product: Callable[[Floats], Floats], start: Floats, *, wanted: int, iterations: int, tolerance: float
 ) -> Spectrum:
     size, width = start.shape
-    new, projected = start, np.zeros((0, 0))
-    blocks: list[Floats] = []
-    for _ in range(iterations):
-        blocks.append(new)
-        basis = np.hstack(blocks)
+    space = np.empty((size, width * iterations), order="F")
+    new, projected, filled, passes = start, np.zeros((0, 0)), 0, 0
+    while passes < iterations:
+        space[:, filled : filled + new.shape[1]] = new
+        filled, passes = filled + new.shape[1], passes + 1
+        basis = space[:, :filled]
         inner, rest = _apart(basis, product(new))
         projected = _grown(projected, inner)
         values, inside = np.linalg.eigh(projected)
@@ -117,7 +118,7 @@ def _iterated(
         nodes=values[found:],
         weights=shares[found:],
         total=float(size * (shares * values).sum()),
-        passes=len(blocks),
+        passes=passes,
     )
 
 

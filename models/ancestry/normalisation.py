@@ -9,7 +9,7 @@ doi:10.1101/2024.05.29.24307783).
 
 Where this differs from it: a residual beyond REACH standard deviations counts as that far, and in the model of the
 variance a squared residual as at most LIMIT times what is expected, so that one sample gone wrong neither moves nor widens an
-ancestry; and the modelled variance stays between the least and the greatest of the people fitted on, so that someone far
+ancestry; and the modelled variance stays within what at least eleven of the people fitted on have or pass, so that someone far
 from all of them gets no variance that nobody had. Without such residuals `mean` is ordinary least squares.
 """
 
@@ -44,7 +44,7 @@ class AncestryNormalisation:
         mean: coefficients of the score, the constant first, shape (components + 1,).
         log_variance: coefficients of the logarithm of the residual variance, shape (components + 1,); all but the constant
             are 0 under `mean`.
-        bounds: least and greatest logarithm of variance in the people fitted on; None: the score did not vary around its
+        bounds: between which the logarithm of variance stays: the eleventh least and greatest of the people fitted on; None: the score did not vary around its
             mean, so it tells nothing and is 0 for everyone.
     """
 
@@ -88,8 +88,9 @@ class AncestryNormalisation:
         if how == "mean_variance":
             log_variance = _log_variance(design, residuals**2 / likeliest)
         log_variance[0] += np.log(variance)
-        fitted = design @ log_variance
-        return cls(centre, scale, mean, log_variance, (float(fitted.min()), float(fitted.max())))
+        fitted = np.sort(design @ log_variance)
+        edge = min(LEAST_PEOPLE, (len(fitted) + 1) // 2) - 1
+        return cls(centre, scale, mean, log_variance, (float(fitted[edge]), float(fitted[-1 - edge])))
 
     def apply(self, scores: Floats, components: Floats) -> Floats:
         """Return normalised scores, shape (people,), each from the person's own values alone; NaN where one is missing."""
