@@ -140,8 +140,8 @@ def draw_samples(
 
 
 def draw_relatives(pairs: Mapping[str, int | None], title: str) -> Any | None:
-    """Return a bar of pairs per relation; a suppressed count is written, not drawn; None without any pair."""
-    if not any(count is None or count > 0 for count in pairs.values()):
+    """Return a bar of pairs per relation; a suppressed count is written, not drawn; None where no pair may be told."""
+    if not any(pairs.values()):
         return None
     figure, panel = new_figure(8.0, 0.36 * len(pairs) + 1.1)
     for place, count in enumerate(pairs.values()):

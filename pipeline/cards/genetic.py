@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from experiments.disclosure import smallest_published
 from experiments.genetics.schemas import ScoreSummary
 from pipeline.cards.flow import Table
@@ -78,10 +80,12 @@ def genetic_section(study: Study, outcome: str, learner: str, workspace: Path) -
         return None
     folder = workspace / "genotypes"
     report = read_json(folder / "report.json")
+    scores = [item["score"] for item in report["scores"] if _uses(own, item["score"])]
+    summary = read_table(folder / "summary.parquet", ScoreSummary).filter(pl.col("score").is_in(scores))
     words = (
         WHAT,
         f"This model uses: {', '.join(column_words(name, report) for name in own)}.",
-        *(scored_words(item, report) for item in report["scores"] if _uses(own, item["score"])),
+        *(scored_words(item, report) for item in report["scores"] if item["score"] in scores),
         PALINDROMIC[report["settings"]["palindromic"]],
         missing_words(report),
         ancestry_words(report),
@@ -95,10 +99,10 @@ def genetic_section(study: Study, outcome: str, learner: str, workspace: Path) -
         words,
         tables=(
             ("Scores and their sources", score_table(report)),
-            ("Variants of each score in each genotype file", match_table(report)),
+            ("Variants of each score in each genotype file", match_table(report, scores)),
             (
                 "Scores by network and ancestry",
-                summary_table(read_table(folder / "summary.parquet", ScoreSummary)),
+                summary_table(summary),
             ),
         ),
         figures=drawn(folder / "figures", FIGURES),

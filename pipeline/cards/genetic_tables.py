@@ -1,6 +1,6 @@
 """Tables of cards on polygenic scores and genotypes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -38,10 +38,12 @@ def score_table(report: Mapping[str, Any]) -> Table:
     return without_empty_columns(rows)
 
 
-def match_table(report: Mapping[str, Any]) -> Table:
-    """One row per score and file, with the reasons for what did not match."""
+def match_table(report: Mapping[str, Any], scores: Collection[str]) -> Table:
+    """One row per score, of those named, and file, with the reasons for what did not match."""
     rows = []
     for item in report["matches"]:
+        if item["score"] not in scores:
+            continue
         reasons = {name.replace("_", " "): count(number) for name, number in item["unused"].items() if number}
         rows.append(
             {

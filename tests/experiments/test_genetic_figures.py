@@ -176,4 +176,4 @@ def test_samples_and_relatives() -> None:
     assert "heterozygosity F" not in drawn  # nobody has one
     bars = svg_text(draw_relatives({"duplicate": None, "first degree": 24, "second degree": 0}, "Pairs"))
     assert "suppressed" in bars
-    assert draw_relatives({"duplicate": 0}, "Pairs") is None
+    assert draw_relatives({"duplicate": 0, "first degree": None}, "Pairs") is None

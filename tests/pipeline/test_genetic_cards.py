@@ -166,7 +166,8 @@ def test_variants_stand_by_file_and_those_of_all_files_after(workspace: Path) ->
 
 
 def test_what_was_matched_is_told_with_the_reasons() -> None:
-    rows = match_table(report())
+    rows = match_table(report(), ["scz"])
+    assert match_table(report(), ["mdd"]) == []
     assert rows[0]["matched"] == "900 of 1,000 (90.0 %)"
     assert rows[0]["not matched"] == "absent 100"
     assert rows[2]["file"] == "panel (reference)"
