@@ -1,5 +1,6 @@
 """Every format gives the genotypes that were written, whole, in parts, and in several files."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +247,27 @@ def assert_same(found: GenotypeFile, expected: GenotypeFile) -> None:
     assert found.male is not None
     np.testing.assert_array_equal(found.male, expected.male)
     assert pl.DataFrame.equals(found.variants, expected.variants)
+
+
+@pytest.mark.parametrize("mode", [2, 3, 4])
+def test_pgen_files_of_fixed_width(source: Path, copies: Floats, tmp_path: Path, mode: int) -> None:
+    """The specification's other storage modes: hard calls, with dosages of all samples, with phased ones."""
+    for ending in ("pvar", "psam"):
+        (tmp_path / f"one.{ending}").write_bytes((source / f"one.{ending}").read_bytes())
+    codes = np.pad(np.where(np.isnan(copies), 3, copies).astype(np.uint8), ((0, 0), (0, 1)))
+    packed = (
+        (codes.reshape(MANY, 3, 4) << np.array([0, 2, 4, 6], dtype=np.uint8)).sum(axis=2).astype(np.uint8)
+    )
+    dosages = np.where(np.isnan(copies), 65_535, copies * 16_384).astype("<u2")
+    tracks = [packed.view(np.uint8), dosages.view(np.uint8), np.zeros((MANY, 2 * SAMPLES), dtype=np.uint8)]
+    header = b"\x6c\x1b" + bytes([mode]) + struct.pack("<II", MANY, SAMPLES) + b"\x40"
+    content = header + np.concatenate(tracks[: mode - 1], axis=1).tobytes()
+    (tmp_path / "one.pgen").write_bytes(content)
+    file = open_genotypes(tmp_path, "one")
+    assert file.holds_dosages == (mode > 2)
+    np.testing.assert_array_equal(copies_of_a1(file), copies)
+    (tmp_path / "one.pgen").write_bytes(content[:-1])
+    with pytest.raises(
+        BadInput, match=rf"one.pgen: {len(content) - 1} bytes, but its header announces {len(content)}"
+    ):
+        open_genotypes(tmp_path, "one")
