@@ -12,6 +12,7 @@ from models.errors import BadTarget
 from models.registry import LEARNERS
 from pipeline.settings.base import Name, Settings
 from pipeline.settings.genetic_adjustment import (
+    NO_COLUMNS,
     GeneticAdjustmentSettings,
     genetic_descriptions,
     genetic_problems,
@@ -25,7 +26,6 @@ Impute = Literal["none", "median", "iterative"]
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 
 CHOOSE = "choose"  # the inner loop does, among all methods
-NO_COLUMNS = "base_rate"  # the kind that looks at no predictor
 
 
 class NormSettings(Settings):
@@ -126,8 +126,6 @@ def adjustment_problems(study: "Study") -> list[str]:
         problems += [f"adjustments.{name}.{text}" for text in _own_problems(one)]
     known = ", ".join(sorted(study.adjustments)) or "none"
     for learner, item in study.learners.items():
-        if (item.kind or learner) != NO_COLUMNS:
-            problems += [text for text in genetic_problems(study, learner) if text not in problems]
         if item.adjustment is None:
             continue
         if item.adjustment not in study.adjustments:
@@ -139,7 +137,7 @@ def adjustment_problems(study: "Study") -> list[str]:
                 f"learners.{learner}.adjustment: the kind {NO_COLUMNS} looks at no predictor, so nothing is adjusted; drop it"
             )
         problems += _refused_centres(study, learner)
-    return problems
+    return [*problems, *genetic_problems(study)]
 
 
 def _refused_centres(study: "Study", learner: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What is done to polygenic scores inside each fold, and whether it goes with how the genetic set was built."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import polars as pl
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.settings.study import Study
 
 FEATURE_SET = "genetic"
+NO_COLUMNS = "base_rate"  # the kind that looks at no predictor
 
 Scores = Annotated[tuple[str, ...], Field(min_length=1)]
 Number = Annotated[int, Field(ge=1, le=MOST_COMPONENTS)]
@@ -103,19 +105,35 @@ def _raw(numbers: pl.DataFrame, name: str) -> pl.DataFrame:
     )
 
 
-def genetic_problems(study: "Study", learner: str) -> list[str]:
-    """Return where a learner's adjustment does not go with how the genetic set was built, in sentences."""
+def genetic_problems(study: "Study") -> list[str]:
+    """Return where adjustments do not go with how the genetic set was built, in sentences."""
     built = _built(study)
     if built is None:
         return []
-    item = study.learners[learner]
-    adjustment = study.adjustments.get(item.adjustment or "")
-    asked = None if adjustment is None else adjustment.genetics
-    used = _scores_of(built, item)
-    return [
-        *_frequency_problems(built, asked, used, learner),
-        *_component_problems(built, asked, item.adjustment),
-    ]
+    problems = []
+    for place, name, scores in _users(study, built):
+        adjustment = study.adjustments.get(name or "")
+        asked = None if adjustment is None else adjustment.genetics
+        problems += [
+            *_frequency_problems(built, asked, scores, place),
+            *_component_problems(built, asked, name),
+        ]
+    return list(dict.fromkeys(problems))
+
+
+def _users(study: "Study", built: GeneticSettings) -> Iterator[tuple[str, str | None, set[str]]]:
+    """Yield the key of each learner's and stratification's adjustment, its name, and the scores that it is to adjust."""
+    every = {f"{SCORE}{name}" for name in built.scores}
+    for learner, item in study.learners.items():
+        if (item.kind or learner) != NO_COLUMNS:
+            used = every if item.feature_sets is None or FEATURE_SET in item.feature_sets else set()
+            chosen = used if item.predictors is None else every & set(item.predictors)
+            yield f"learners.{learner}.adjustment", item.adjustment, chosen
+    for name, one in study.stratifications.items():
+        if FEATURE_SET in one.feature_sets:
+            patterns = ("*",) if one.columns is None else one.columns
+            chosen = {score for score in every if any(fnmatchcase(score, pattern) for pattern in patterns)}
+            yield f"stratifications.{name}.adjustment", one.adjustment, chosen
 
 
 def _built(study: "Study") -> GeneticSettings | None:
@@ -129,32 +147,25 @@ def _built(study: "Study") -> GeneticSettings | None:
         return None
 
 
-def _scores_of(built: GeneticSettings, learner: Any) -> set[str]:
-    every = {f"{SCORE}{name}" for name in built.scores}
-    if learner.predictors is not None:
-        return every & set(learner.predictors)
-    return every if learner.feature_sets is None or FEATURE_SET in learner.feature_sets else set()
-
-
 def _frequency_problems(
-    built: GeneticSettings, asked: GeneticAdjustmentSettings | None, used: set[str], learner: str
+    built: GeneticSettings, asked: GeneticAdjustmentSettings | None, used: set[str], place: str
 ) -> list[str]:
     frequencies = None if asked is None else asked.frequencies
     if not built.missing.in_fold:
         return [
-            f"learners.{learner}.adjustment: genetics.frequencies fills missing genotypes in the fold, but feature_sets.genetic "
+            f"{place}: genetics.frequencies fills missing genotypes in the fold, but feature_sets.genetic "
             f"fills them already; take feature_sets.genetic.missing.frequencies: cohort, or drop genetics.frequencies"
             for _ in ([] if frequencies is None else [1])
         ]
     left = sorted(used - set(() if frequencies is None else frequencies.scores))
     if left:
         return [
-            f"learners.{learner}.adjustment: feature_sets.genetic leaves missing genotypes to the fold "
+            f"{place}: feature_sets.genetic leaves missing genotypes to the fold "
             f"(missing.frequencies: cohort), so {', '.join(left)} must stand under genetics.frequencies.scores of its adjustment"
         ]
     if frequencies is not None and frequencies.imputation != built.missing.imputation:
         return [
-            f"learners.{learner}.adjustment: genetics.frequencies.imputation is {frequencies.imputation}, but "
+            f"{place}: genetics.frequencies.imputation is {frequencies.imputation}, but "
             f"feature_sets.genetic.missing.imputation is {built.missing.imputation}; give both the same"
         ]
     return []

@@ -81,6 +81,18 @@ def test_learners_that_use_no_score_need_no_frequencies() -> None:
     study({"ancestry": {"projected": 4}}, {"ancestry": {"reference": "panel", "components": 4}})
 
 
+def test_strata_of_scores_need_frequencies_too() -> None:
+    values = study(FILLED, COHORT).model_dump(mode="json", by_alias=True)
+    asked = {"index": "baseline", "feature_sets": ["genetic"], "adjustment": "own"}
+    values["stratifications"] = {"genes": asked}
+    check_study(values, Path("study.yaml"))
+    values["stratifications"] = {"genes": {**asked, "adjustment": None}}
+    with pytest.raises(BadSettings, match=r"stratifications.genes.adjustment: .* must stand under"):
+        check_study(values, Path("study.yaml"))
+    values["stratifications"] = {"genes": {**asked, "adjustment": None, "columns": ["genetic_ancestry*"]}}
+    check_study(values, Path("study.yaml"))
+
+
 def test_components_and_raw_scores_are_described() -> None:
     plan = plan_of(
         study({"components": {"number": 2}, "ancestry": {"keep_raw": True}}, IN_FOLD), "elastic_net"
