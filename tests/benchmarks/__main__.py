@@ -19,6 +19,7 @@ from tests.benchmarks.actigraphy import digital
 from tests.benchmarks.ancestry_components import ancestry_components
 from tests.benchmarks.combat import combat
 from tests.benchmarks.consensus import consensus
+from tests.benchmarks.genotype_quality import genotype_quality
 from tests.benchmarks.long_table import long_table
 from tests.benchmarks.nested import nested
 from tests.benchmarks.network import network
@@ -78,6 +79,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "demo": demo,
     "diabetes130": diabetes,
     "digital": digital,
+    "genotype_quality": genotype_quality,
     "long_table": long_table,
     "nested": nested,
     "network": network,
