@@ -67,23 +67,23 @@ def smooth_curve(parts: Sequence[Part], smallest_cell: int, points: int = SMOOTH
     if not np.isfinite(found).all():
         return []
     moved = coefficient_influence(groups, rows.label, rows.weight, found)
-    by_patient = np.stack([np.bincount(rows.patient, column) for column in moved.T], axis=1)
+    by_unit = np.stack([np.bincount(rows.unit, column) for column in moved.T], axis=1)
     edge = min(0.25, max(0.01, smallest_cell / distinct(rows.patient)))
     low, high = logit(np.quantile(rows.risk, [edge, 1 - edge]))
     at = expit(np.linspace(low, high, points))
     columns = groups.columns(at)
-    middle, half = columns @ found, NORMAL * np.linalg.norm(by_patient @ columns.T, axis=0)
+    middle, half = columns @ found, NORMAL * np.linalg.norm(by_unit @ columns.T, axis=0)
     drawn = zip(at, expit(middle), expit(middle - half), expit(middle + half), strict=True)
     return [Point(float(x), float(y), float(lower), float(upper), None) for x, y, lower, upper in drawn]
 
 
 def _point(rows: Pooled, chosen: NDArray[np.bool_]) -> Point | None:
-    label, weight, patient = rows.label[chosen], rows.weight[chosen], rows.patient[chosen]
+    label, weight, unit = rows.label[chosen], rows.weight[chosen], rows.unit[chosen]
     total = float(weight.sum())
     if total <= 0:
         return None
     observed = float(weight @ label) / total
-    error = float(np.sqrt(clustered_variance(weight * (label - observed) / total, patient)))
+    error = float(np.sqrt(clustered_variance(weight * (label - observed) / total, unit)))
     lower, upper = bounds(observed, error, NORMAL, "logit")
     predicted = float(weight @ rows.risk[chosen]) / total
     return Point(predicted, observed, lower, upper, round(len(label) / rows.repeats))

@@ -82,7 +82,7 @@ def variances(part: Part, names: Sequence[str]) -> dict[str, float]:
             seen = resamples[name][np.isfinite(resamples[name])]
             found[name] = float(seen.var(ddof=1)) if len(seen) >= 0.9 * VARIANCE_RESAMPLES else np.nan
         else:
-            found[name] = clustered_variance(influence(part, name), part.patient)
+            found[name] = clustered_variance(influence(part, name), part.unit)
     return found
 
 
@@ -201,7 +201,7 @@ def over_units(units: Units, name: str) -> list[Interval]:
 
 
 def resampled(part: Part, names: Sequence[str], resamples: int, seed: int) -> dict[str, Floats]:
-    """Return figures of bootstrap resamples of whole patients, shape (resamples,) each; weights are kept as estimated.
+    """Return figures of bootstrap resamples of whole patients and families, shape (resamples,) each; weights are kept as estimated.
 
     Equal seeds and equal rows give the same resamples, so that two learners' figures are paired.
     """
@@ -209,7 +209,7 @@ def resampled(part: Part, names: Sequence[str], resamples: int, seed: int) -> di
     rows = max(1, CHUNK // max(1, len(part.label)))
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, rows):
-        drawn = patient_multiplicities(part.patient, min(rows, resamples - start), generator)
+        drawn = patient_multiplicities(part.unit, min(rows, resamples - start), generator)
         for name, values in figures(part, names, drawn).items():
             found[name].append(values)
     return {name: np.concatenate(pieces) for name, pieces in found.items()}

@@ -111,7 +111,7 @@ def _paired_variance(pair: Pair, name: str) -> float:
     if min(pair[0].events, pair[0].others) < FEWEST:
         return np.nan
     own, other = (INFLUENCES[name](part.label, part.risk, part.weight) for part in pair)
-    return clustered_variance(own - other, pair[0].patient)
+    return clustered_variance(own - other, pair[0].unit)
 
 
 def _figures(interval: Interval) -> Row:

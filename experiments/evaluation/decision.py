@@ -60,7 +60,7 @@ def _at(rows: Pooled, threshold: float, flagged: NDArray[np.bool_], smallest_cel
     total, odds = float(counted.sum()), threshold / (1 - threshold)
     benefit = events - (flagged * counted - events) * odds
     net = float(benefit.sum()) / total
-    error = float(np.sqrt(clustered_variance((benefit - net * counted) / total, rows.patient)))
+    error = float(np.sqrt(clustered_variance((benefit - net * counted) / total, rows.unit)))
     n = round(len(rows.risk) / rows.repeats)
     return Point(threshold, net, net - NORMAL * error, net + NORMAL * error, n)
 

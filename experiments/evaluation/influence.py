@@ -91,9 +91,9 @@ def observed_to_expected_influence(label: Floats, risk: Floats, weight: Floats) 
     return np.asarray(ratio * weight * (label / observed - risk / expected), dtype=np.float64)
 
 
-def clustered_variance(influence: Floats, patient: NDArray[np.int64]) -> float:
-    """Return the variance of the statistic, the rows of one patient (a position, 0 or above) summed first."""
-    sums = np.bincount(patient, influence)
+def clustered_variance(influence: Floats, unit: NDArray[np.int64]) -> float:
+    """Return the variance of the statistic, the rows of one patient or family (a position, 0 or above) summed first."""
+    sums = np.bincount(unit, influence)
     return float(sums @ sums)
 
 

@@ -29,6 +29,7 @@ class Part:
         patient: shape (n,), the patient's position.
         places: country, centre, network, sex, age band and education of each row, shape (n,) each.
         follow_up: times, causes and the risks at every horizon, for measures of time; None for a label.
+        family: shape (n,), the family's number, of a patient without relatives the position; None: nobody is related.
     """
 
     repeat: int
@@ -40,13 +41,20 @@ class Part:
     patient: NDArray[np.int64]
     places: dict[str, NDArray[np.str_]]
     follow_up: FollowUp | None = None
+    family: NDArray[np.int64] | None = None
+
+    @property
+    def unit(self) -> NDArray[np.int64]:
+        """What variances and resamples keep whole: the family, and so the patient; shape (n,)."""
+        return self.patient if self.family is None else self.family
 
     def take(self, rows: NDArray[np.bool_]) -> "Part":
         """Return some rows of the part."""
         places = {name: values[rows] for name, values in self.places.items()}
         arrays = (self.label[rows], self.risk[rows], self.weight[rows], self.patient[rows])
         follow_up = None if self.follow_up is None else self.follow_up.take(rows)
-        return Part(self.repeat, self.fold, self.group, *arrays, places, follow_up)
+        family = None if self.family is None else self.family[rows]
+        return Part(self.repeat, self.fold, self.group, *arrays, places, follow_up, family)
 
     def per_patient(self) -> "Part":
         """Return the part with each weight divided by the patient's number of rows: patients count equally."""
@@ -78,7 +86,7 @@ class Pooled:
     """The rows of several parts, for curves that add up over folds; never for ranking.
 
     Attributes:
-        label, risk, weight, patient: as in Part, shape (n,).
+        label, risk, weight, patient, unit: as in Part, shape (n,).
         repeats: how often each prediction stands among them.
         time, cause, population, horizon: as in FollowUp; None for a label.
     """
@@ -87,6 +95,7 @@ class Pooled:
     risk: Floats
     weight: Floats
     patient: NDArray[np.int64]
+    unit: NDArray[np.int64]
     repeats: int
     time: Floats | None = None
     cause: NDArray[np.int64] | None = None
@@ -99,15 +108,15 @@ def pooled(parts: Sequence[Part]) -> Pooled:
     label, risk, weight = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "risk", "weight")
     )
-    patient = np.concatenate([part.patient for part in parts])
+    patient, unit = (np.concatenate([getattr(part, name) for part in parts]) for name in ("patient", "unit"))
     repeats = len({part.repeat for part in parts})
     known = [part.follow_up for part in parts if part.follow_up is not None]
     if len(known) < len(parts):
-        return Pooled(label, risk, weight, patient, repeats)
+        return Pooled(label, risk, weight, patient, unit, repeats)
     time, cause, population = (
         np.concatenate([getattr(own, name) for own in known]) for name in ("time", "cause", "population")
     )
-    return Pooled(label, risk, weight, patient, repeats, time, cause, population, known[0].horizon)
+    return Pooled(label, risk, weight, patient, unit, repeats, time, cause, population, known[0].horizon)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,7 @@ class Sample:
             self.frame["position"].to_numpy(),
             {name: self.frame[name].to_numpy().astype(np.str_) for name in PLACES},
             None if self.follow_up is None else self.follow_up.predicted(risks),
+            _families(self.frame),
         )
         return [
             replace(whole.take((repeat == r) & (fold == f)), repeat=r, fold=f, group=group)
@@ -189,7 +199,7 @@ def evaluated_sample(
     eligible = outcomes.filter(pl.col("excluded").is_null()).select(
         "prediction_id", "cause", "time", "attendance", tested=pl.lit(value=True)
     )
-    columns = ["prediction_id", "position", "number", *PLACES]
+    columns = ["prediction_id", "position", "number", "family", *PLACES]
     known = rows.select(columns).join(eligible, on="prediction_id", how="inner")
     tested = splits.join(known, on="prediction_id", how="left").sort("repeat", "fold", "position", "number")
     lost = tested["tested"].null_count()
@@ -204,6 +214,12 @@ def evaluated_sample(
     population = ("repeat",) if kind == "stratified_kfold" else ("repeat", "fold")
     weighted, follow_up = with_labels(tested.drop("tested"), horizon, horizons, population, covariates)
     return Sample(scheme, kind, horizon, weighted, tested_to_trained(weighted), follow_up)
+
+
+def _families(frame: pl.DataFrame) -> NDArray[np.int64] | None:
+    if frame["family"].null_count() == frame.height:
+        return None
+    return frame.select(pl.coalesce("family", "position")).to_series().to_numpy().astype(np.int64)
 
 
 def weights_report(sample: Sample, covariates: Sequence[str] = (), smallest_cell: int = 0) -> dict[str, Any]:

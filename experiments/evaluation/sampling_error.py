@@ -27,6 +27,6 @@ def not_narrower(interval: Interval, parts: Sequence[Part], name: str, scale: st
         return interval
     seen = [part for part in parts if np.isfinite(measure(part, name))]
     moved = np.concatenate([influence(part, name) for part in seen]) / len(seen)
-    error = float(np.sqrt(clustered_variance(moved, np.concatenate([part.patient for part in seen]))))
+    error = float(np.sqrt(clustered_variance(moved, np.concatenate([part.unit for part in seen]))))
     lower, upper = bounds(interval.estimate, error, NORMAL, scale)
     return replace(interval, lower=min(lower, interval.lower), upper=max(upper, interval.upper))

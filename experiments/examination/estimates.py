@@ -199,8 +199,8 @@ def alone(part: Part, quantity: Quantity, group: str | None) -> Estimate:
 
 
 def spread(part: Part, quantity: Quantity, value: float) -> float:
-    """Return a quantity's variance over patients; NaN where the quantity is not defined."""
-    return clustered_variance(quantity.influence(part), part.patient) if np.isfinite(value) else np.nan
+    """Return a quantity's variance over patients and families; NaN where the quantity is not defined."""
+    return clustered_variance(quantity.influence(part), part.unit) if np.isfinite(value) else np.nan
 
 
 def joined(parts: Sequence[Part]) -> Part:
@@ -210,7 +210,9 @@ def joined(parts: Sequence[Part]) -> Part:
     """
     rows = pooled(parts)
     places = {name: np.concatenate([part.places[name] for part in parts]) for name in parts[0].places}
-    return Part(parts[0].repeat, -1, "", rows.label, rows.risk, rows.weight, rows.patient, places)
+    family = None if all(part.family is None for part in parts) else rows.unit
+    arrays = (rows.label, rows.risk, rows.weight, rows.patient)
+    return Part(parts[0].repeat, -1, "", *arrays, places, family=family)
 
 
 def enough(part: Part) -> bool:

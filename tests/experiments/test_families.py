@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.evaluation.calibration import calibration_curve
+from experiments.evaluation.combining import resampled, variance
+from experiments.evaluation.decision import treat_all_curve
+from experiments.examination.estimates import joined
 from experiments.probing.instability import bootstrap_rows
 from experiments.probing.scoring import dealt_folds
 from experiments.validation import certificate as certificates
@@ -22,6 +26,8 @@ from experiments.validation.temporal import cuts_of
 from features.errors import BadInput
 from models.target import Target
 from pipeline.stages.train import cell_data
+from tests.experiments.evaluated_cohort import cohort as evaluated_cohort
+from tests.experiments.evaluated_cohort import sample_of
 from tests.experiments.test_temporal import CUT, START
 from tests.experiments.validation_cohort import SCHEMES, frames, procedure
 
@@ -230,3 +236,46 @@ def test_too_few_families_for_the_folds_are_refused() -> None:
     together = rows.with_columns(family=pl.col("position") % 4)
     with pytest.raises(BadInput, match="5 folds need as many patients, 4 are eligible"):
         make_splits({"kfold": SplitScheme("stratified_kfold", folds=5)}, together, outcomes, 7)
+
+
+PAIRS = 300
+
+
+def with_twins() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a cohort, and the same with a twin of every patient, who has the same outcome in the same fold."""
+    once = evaluated_cohort(PAIRS)
+    twins = {
+        name: once[name].with_columns(pl.col("prediction_id") + "-twin")
+        for name in ("rows", "outcomes", "splits")
+    }
+    family = pl.col("position") % PAIRS
+    twins["rows"] = twins["rows"].with_columns(pl.col("position") + PAIRS)
+    twice = {name: pl.concat([once[name], frame]) for name, frame in twins.items()}
+    return once, twice | {"rows": twice["rows"].with_columns(family=family)}
+
+
+def errors(data: dict[str, Any]) -> dict[str, float]:
+    """Return what intervals stand on: variances over patients, of resamples, and half-widths of curves."""
+    sample = sample_of(data, "kfold")
+    risk = (sample.frame["position"].to_numpy() % PAIRS * 0.618) % 1
+    parts = sample.parts(risk)
+    everybody = replace(joined(parts), fold=0)
+    curves = [calibration_curve(parts, 0, points=2), treat_all_curve(parts, np.array([0.2]), 0)]
+    return {
+        **{name: variance(everybody, name) for name in ("brier", "auroc")},
+        "resampled": float(resampled(everybody, ("brier",), 400, 1)["brier"].var()),
+        **{
+            f"curve {number}": float(curve[0].upper or 0) - float(curve[0].lower or 0)
+            for number, curve in enumerate(curves)
+        },
+    }
+
+
+def test_a_twin_of_everybody_makes_no_interval_narrower() -> None:
+    once, twice = with_twins()
+    alone, twins = errors(once), errors(twice)
+    strangers = errors(twice | {"rows": twice["rows"].with_columns(family=pl.lit(None, dtype=pl.Int64))})
+    for name, value in alone.items():
+        assert value > 0
+        assert twins[name] == pytest.approx(value, rel=0.25 if name == "resampled" else 0.03), name
+        assert strangers[name] < 0.8 * value, name
