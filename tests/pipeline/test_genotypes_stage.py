@@ -1,6 +1,7 @@
 """Stage genotypes: checked, matched and placed among a reference; nothing of few patients in what may leave the site."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from bed_reader import to_bed
 from numpy.typing import NDArray
 
+from experiments.genetics.prepare import Plan, prepare_genotypes
 from experiments.genetics.run_metrics import genetic_metrics
 from experiments.genetics.schemas import Panel, ScoreSummary
+from features.genetics.inputs import read_inputs
+from features.genetics.settings import GeneticSettings
 from features.schema import ColumnDescriptions, Families, Genotypes, Measurements, Patients
 from pipeline.__main__ import main
 from pipeline.commands.use import parameters_text
@@ -21,7 +25,7 @@ from pipeline.stages.genotypes import TABLES
 from tests.workplace import small_study
 
 Floats = NDArray[np.float64]
-VARIANTS, PANEL = 1500, 60  # of each reference population
+VARIANTS, PANEL = 1200, 60  # of each reference population
 POPULATIONS = ("North", "South", "East")
 FILES = {"fr": (110, 40, 0), "de": (120, 30, 3)}  # patients by population
 RUN = ["stage", "genotypes", "--tables", "tables", "--source", "source", "--out", "out"]
@@ -279,3 +283,36 @@ def test_controls_that_nobody_has_are_refused(
         )
     assert "nobody has a category of diagnosis" in capsys.readouterr().err
     assert not (source / "refused").exists()
+
+
+REAL = Path(os.environ.get("PSYSTRATA_DATA", "nowhere")) / "genotypes"
+
+
+@pytest.mark.skipif(not (REAL / "cineca").is_dir(), reason="PSYSTRATA_DATA holds no folder genotypes/cineca")
+def test_real_people_have_the_same_columns_from_every_format() -> None:
+    frames = []
+    for ending in ("bed", "pgen", "vcf.gz"):
+        asked = {
+            "files": [f"cineca/cineca_synthetic_subset.{ending}"],
+            "scores": {"height": "cineca/scorefile.txt"},
+            "ancestry": {"in_fold": True, "components": 2},
+        }
+        settings = GeneticSettings.from_study(asked)
+        inputs = read_inputs(REAL, settings)
+        samples = list(inputs.files[0].samples[::4])
+        people = pl.DataFrame({"sample_id": samples}).with_columns(
+            patient_id=pl.format("p{}", pl.int_range(pl.len())),
+            position=pl.int_range(pl.len()),
+            sex=pl.lit(None, dtype=pl.String),
+            network=pl.lit(None, dtype=pl.String),
+            control=pl.lit(None, dtype=pl.Boolean),
+        )
+        plan = Plan("cineca", "CINECA", settings, smallest_cell=11, seed=1)
+        checked = prepare_genotypes(inputs, people, plan, {})
+        frames.append(checked.scores)
+        assert any(
+            "tested in everybody" in words for words in checked.report["quality_words"]
+        )  # nobody is a control
+    assert frames[0]["genetic_height"].is_not_null().sum() > 550
+    assert frames[1].equals(frames[0])
+    assert frames[2].equals(frames[0])
