@@ -4,11 +4,12 @@ import dataframely as dy
 import polars as pl
 
 SCHEMA_VERSION = 1
-RELATIONS = (
+RELATIONS = (  # Manichaikul 2010, doi 10.1093/bioinformatics/btq559
     "duplicate",
     "first degree",
     "second degree",
-)  # Manichaikul 2010, doi 10.1093/bioinformatics/btq559
+    "not related",  # two samples of one patient that are of two people
+)
 FORMS = ("raw", "mean", "mean_variance")  # of a score: as summed, and normalised by ancestry
 NOT_ASSIGNED = "not assigned"  # ancestry near no reference population
 
