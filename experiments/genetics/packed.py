@@ -74,6 +74,16 @@ def block_codes(block: GenotypeBlock, samples: int) -> Codes:
     ).astype(np.uint8)
 
 
+def hard_calls(block: GenotypeBlock, samples: int) -> NDArray[np.uint8]:
+    """Return a block's genotypes packed, shape (variants, ceil(samples / 4)); of dosages those near a whole number."""
+    if block.packed is not None:
+        return block.packed
+    codes = np.zeros((block.part.stop - block.part.start, -(-samples // 4) * 4), dtype=np.uint8)
+    codes[:, :samples] = block_codes(block, samples)
+    four = codes.reshape(len(codes), -1, 4)
+    return np.asarray(np.bitwise_or.reduce(four << np.array([0, 2, 4, 6], dtype=np.uint8), axis=2))
+
+
 def missing_bytes(
     genotypes: GenotypeFile,
     matches: Sequence[Match],

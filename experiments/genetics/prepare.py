@@ -98,6 +98,7 @@ def prepare_genotypes(
         BadInput: files, scores or the reference cannot be used.
     """
     settings = plan.settings
+    _refuse_nobody(inputs, people)
     quality = check_genotypes(
         inputs.files,
         people,
@@ -140,6 +141,15 @@ def prepare_genotypes(
         report=report_of(told, settings, summary, plan.smallest_cell),
         figures=draw_all(told, settings, summary, plan.title, plan.smallest_cell),
     )
+
+
+def _refuse_nobody(inputs: GeneticInputs, people: pl.DataFrame) -> None:
+    known = set(people["sample_id"])
+    if not any(sample in known for file in inputs.files for sample in file.samples):
+        raise BadInput(
+            f"genetic: none of the {len(known)} samples of the table genotypes stands in {', '.join(file.name for file in inputs.files)}; "
+            "mend the sample ids there, or the files under files."
+        )
 
 
 def _build_of(inputs: GeneticInputs) -> str | None:

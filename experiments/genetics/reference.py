@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from experiments.genetics.packed import hard_calls
 from features.errors import BadInput
 from features.genetics.genotypes import GenotypeFile
 from features.genetics.matching import Match
@@ -111,11 +112,7 @@ def fit_reference(
 
     def blocks() -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         for block in genotypes.blocks(samples=everybody, variants=places):
-            if block.packed is None:
-                raise BadInput(
-                    f"{genotypes.name}: a reference panel needs hard calls, and this file holds dosages."
-                )
-            yield block.part, block.packed
+            yield block.part, hard_calls(block, len(everybody))
 
     fitted = principal_components(
         blocks,

@@ -25,7 +25,7 @@ def report_of(
         "missing": _missing(told, smallest_cell),
         "relatives": related_pairs(told.quality, smallest_cell),
         "relative_words": _relative_words(told.quality, smallest_cell),
-        "quality_words": told.quality.flow["notes"],
+        "quality_words": [*_absent_words(told, smallest_cell), *told.quality.flow["notes"]],
         "variants": {"pruned": told.quality.pruned.height},
         "warnings": warnings_of(told.patients(), told.values(), matches, settings, smallest_cell),
     }
@@ -96,6 +96,15 @@ def _missing(told: Told, smallest_cell: int) -> list[dict[str, Any]]:
         for file, shares in sorted(told.scored.missing.items())
         for score, share in sorted(shares.items())
     ]
+
+
+def _absent_words(told: Told, smallest_cell: int) -> list[str]:
+    """Say that samples of patients stand in no file: wrong ids, or genotypes that have not come yet."""
+    lost = told.people.height - told.quality.samples.height
+    if not lost:
+        return []
+    many = f"Fewer than {smallest_cell}" if lost < smallest_cell else f"{lost:,}"
+    return [f"{many} samples of the table genotypes stand in no genotype file."]
 
 
 def _relative_words(quality: GenotypeQuality, smallest_cell: int) -> list[str]:
