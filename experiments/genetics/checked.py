@@ -36,7 +36,7 @@ class CheckedGenotypes:
         scores: patient_id and the columns of the genetic set, one row per patient with a usable sample.
         columns: what those columns are, schema ColumnDescriptions.
         summary: schema ScoreSummary.
-        flow: exact counts of each step, of the site.
+        flow: exact counts of each step, of the site; `mapped_samples`: those of the table genotypes.
         report: words and counts that may leave the site.
         figures: name to matplotlib figure.
     """

@@ -137,7 +137,7 @@ def prepare_genotypes(
         scores=scored.frame,
         columns=scored.columns,
         summary=summary,
-        flow=quality.flow,
+        flow={**quality.flow, "mapped_samples": people.height},
         report=report_of(told, settings, summary, plan.smallest_cell),
         figures=draw_all(told, settings, summary, plan.title, plan.smallest_cell),
     )

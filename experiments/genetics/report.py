@@ -1,6 +1,7 @@
 """What is told of a study's genotypes in words and in counts that may leave the site."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import polars as pl
 
@@ -25,7 +26,10 @@ def report_of(
         "missing": _missing(told, smallest_cell),
         "relatives": related_pairs(told.quality, smallest_cell),
         "relative_words": _relative_words(told.quality, smallest_cell),
-        "quality_words": [*_absent_words(told, smallest_cell), *told.quality.flow["notes"]],
+        "quality_words": [
+            *_absent_words(told, smallest_cell),
+            *cast("Sequence[str]", told.quality.flow["notes"]),
+        ],
         "variants": {"pruned": told.quality.pruned.height},
         "warnings": warnings_of(told.patients(), told.values(), matches, settings, smallest_cell),
     }

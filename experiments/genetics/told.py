@@ -51,13 +51,18 @@ class Told:
         return {key: column for key, column in named.items() if column in self.scored.frame.columns}
 
     def patients(self) -> pl.DataFrame:
-        """Return one row per patient with a sample in a file: network, ancestry, file and the set's columns."""
-        sampled = self.quality.samples.select("patient_id", "file").unique(
+        """Return one row per patient of the table genotypes: network, ancestry, file and the set's columns.
+
+        Who has no usable sample has null columns.
+        """
+        files = self.quality.samples.select("patient_id", "file").unique(
             "patient_id", keep="first", maintain_order=True
         )
-        networks = self.people.select("patient_id", "network").unique("patient_id", maintain_order=True)
-        frame = sampled.join(networks, on="patient_id", how="left", maintain_order="left").join(
-            self.scored.frame, on="patient_id", how="left", maintain_order="left"
+        frame = (
+            self.people.select("patient_id", "network")
+            .unique("patient_id", maintain_order=True)
+            .join(files, on="patient_id", how="left", maintain_order="left")
+            .join(self.scored.frame, on="patient_id", how="left", maintain_order="left")
         )
         ancestry = pl.col(ANCESTRY) if ANCESTRY in frame.columns else pl.lit(None, dtype=pl.String)
         return frame.with_columns(ancestry=ancestry)

@@ -108,10 +108,13 @@ def ancestry_table(summary: pl.DataFrame) -> Table:
 def sample_flow(flow: Mapping[str, Any], smallest: int) -> Table:
     """Word the samples' steps through quality control.
 
-    Where counts are suppressed it begins with the samples of the study's patients, which the account of files tells too: a
+    Where counts are suppressed it begins with the samples of the table genotypes, which the account of files tells too: a
     start of its own would tell what is hidden there.
     """
-    steps = flow["samples"][1:] if smallest else flow["samples"]
+    steps = flow["samples"]
+    if smallest:
+        mapped = {"step": "samples of the table genotypes", "samples": flow["mapped_samples"]}
+        steps = [mapped, {**steps[1], "step": "in a genotype file"}, *steps[2:]]
     removed, left = worded_steps([int(step["samples"]) for step in steps], smallest)
     return [
         {"step": str(step["step"]), "removed": gone, "samples": remaining}
@@ -146,7 +149,7 @@ def relative_table(report: Mapping[str, Any]) -> Table:
     """One row per relation."""
     pairs = report["relatives"]
     return [
-        {"relation": name, "pairs": HIDDEN if pairs.get(name, 0) is None else count(pairs.get(name, 0))}
+        {"relation": name, "pairs": HIDDEN if pairs[name] is None else count(pairs[name])}
         for name in RELATIONS
-        if pairs
+        if name in pairs
     ]

@@ -27,6 +27,7 @@ from pipeline.stages.genotypes import write_checked
 from tests.workplace import small_study
 
 FLOW = {
+    "mapped_samples": 800,
     "samples": [
         {"step": "samples in the genotype files", "samples": 900},
         {"step": "of patients of the study", "samples": 800},

@@ -271,6 +271,15 @@ def test_components_of_the_fold_get_genotypes(source: Path, monkeypatch: pytest.
     assert roles["genetic_scz"] == "predictor"
 
 
+def test_samples_that_no_file_holds_are_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    with pytest.raises(AssertionError):
+        run(source, monkeypatch, {"files": ["panel"]}, out="nobody")
+    assert "none of the 303 samples of the table genotypes stands in panel" in capsys.readouterr().err
+    assert not (source / "nobody").exists()
+
+
 def test_controls_that_nobody_has_are_refused(
     source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
