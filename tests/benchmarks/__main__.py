@@ -20,6 +20,7 @@ from tests.benchmarks.ancestry_components import ancestry_components
 from tests.benchmarks.combat import combat
 from tests.benchmarks.consensus import consensus
 from tests.benchmarks.genotype_quality import genotype_quality
+from tests.benchmarks.genotype_readers import genotype_readers
 from tests.benchmarks.long_table import long_table
 from tests.benchmarks.nested import nested
 from tests.benchmarks.network import network
@@ -80,6 +81,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "diabetes130": diabetes,
     "digital": digital,
     "genotype_quality": genotype_quality,
+    "genotype_readers": genotype_readers,
     "long_table": long_table,
     "nested": nested,
     "network": network,
