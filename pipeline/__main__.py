@@ -10,6 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import argparse  # noqa: E402
 import errno  # noqa: E402
+import gc  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
@@ -87,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{problem.filename or 'A file'} cannot be written or read: {problem.strerror}. Free or open it, rerun."
         )
         return REFUSED
+    finally:
+        if arguments is None:
+            gc.freeze()  # the process ends: looking through all that compiled loops left would take a third of a second
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -5,6 +5,7 @@
 Reads g.bed, g.bim, g.fam (pgenlib: g.pgen), weights, and writes ROUTE.npy, samples x scores.
 """
 
+import gc
 import json
 import sys
 import time
@@ -133,6 +134,7 @@ def main(route: str, scores: int, threads: int) -> None:
     peak = next(
         line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
     )
+    gc.freeze()  # as pipeline.__main__ does
     print(json.dumps(clock.seconds | {"gigabytes": int(peak.split()[1]) / 1024**2}))
 
 
