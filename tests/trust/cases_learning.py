@@ -23,7 +23,7 @@ from pipeline.settings.load import load_parameters, load_study
 from tests.experiments.small_bundle import definition
 from tests.experiments.validation_cohort import cell, frames, procedure
 from tests.models.test_storage import DAMAGES, stored
-from tests.trust import cases_genotypes
+from tests.trust import cases_genotype_quality, cases_genotypes
 from tests.trust.bad_input import case, refusal, shown
 
 GERMAN = {"kfold": SplitScheme("stratified_kfold", folds=3)}
@@ -177,7 +177,7 @@ CASES = (
          refusal(_study("seed:", "seed: 1\nseed:"), "stands twice", when="duplicate key"),
          refusal(_tag, "could not determine a constructor", when="tag"),
          refusal(_study("seed: 20161206", "seed: .nan"), "seed", when="NaN"), deeper="test_bad_inputs_settings.py"),
-    case(111, "malformed PLINK or VCF", "R/Q", *cases_genotypes.EXAMPLES,
+    case(111, "malformed PLINK or VCF", "R/Q", *cases_genotypes.EXAMPLES, *cases_genotype_quality.EXAMPLES,
          why="always refused: a genotype file is whole or not; samples that are no patient's are counted, and scored for nobody",
          deeper="tests/features/test_genotype_damages.py: sixty kinds of damage, hundreds of damaged bytes; test_genetic_matching.py: strands"),
     case(112, "cell of fewer than 11 after filters", "suppressed, with secondary cells", shown("F", _small_cell),
