@@ -38,7 +38,10 @@ def source(tmp_path: Path) -> Path:
 
 
 def built(source: Path, samples: list[str], **settings: Any) -> BuiltFeatures:
-    chosen = {"files": ["genotypes/fr", "genotypes/de"], "scores": {"scz": "weights/scz.txt"}}
+    chosen: dict[str, Any] = {
+        "files": ["genotypes/fr", "genotypes/de"],
+        "scores": {"scz": "weights/scz.txt"},
+    }
     chosen |= {"variants": "each", **settings}
     tables = chosen.pop("tables", mapping(samples))
     return genetic_set(source, times(samples), tables, **chosen)
