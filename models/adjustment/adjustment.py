@@ -1,6 +1,6 @@
 """A fitted adjustment: a frame of predictors and context columns to a frame of the same predictors, adjusted."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.adjustment.composites import FittedComposite
-from models.adjustment.frames import Frame, matrix
-from models.adjustment.genetics import Genetics
+from models.adjustment.fitting import later_steps
+from models.adjustment.frames import Frame
+from models.adjustment.genetics import Genetics, GeneticStart
 from models.adjustment.imputation import Imputation
 from models.adjustment.naming import require_named
 from models.adjustment.norms import Norms
@@ -86,6 +86,7 @@ class Adjustment:
         impute: str | None = None,
         patients: Integers | None = None,
         seed: int = 0,
+        begun: dict[str, GeneticStart] | None = None,
     ) -> tuple[Self, pl.DataFrame]:
         """Learn every step from training rows, without their outcomes, and return them as a learner is to see them.
 
@@ -100,6 +101,7 @@ class Adjustment:
             impute: one of plan.impute; None: its first.
             patients: the patient of each row, shape (rows,); None: each row is a patient of its own.
             seed: of the draws below limits of detection and of the components' start.
+            begun: what fits of the same rows by other methods share; filled by the first of them.
 
         Raises:
             BadTarget: a column is missing, or a step has too few patients.
@@ -118,42 +120,25 @@ class Adjustment:
         )
         values = made._frame(X)
         if plan.genetics is not None:
-            made = replace(made, genetics=Genetics.fit(X, values, plan.genetics, groups, int(seed)))
-        for name, fit in made._fits(X, values, groups, int(seed)):
+            kept = {} if begun is None else begun
+            if "genetics" not in kept:
+                kept["genetics"] = GeneticStart.fit(X, values, plan.genetics, groups, int(seed))
+            values = dict(kept["genetics"].values)
+            made = replace(made, genetics=kept["genetics"].fitted)
+        for name, fit in later_steps(
+            X,
+            values,
+            plan,
+            columns=names,
+            methods=(made.harmonise, made.impute),
+            patients=groups,
+            seed=int(seed),
+        ):
             if fit is not None:
                 fit.apply(X, values)
                 steps: dict[str, Any] = {name: fit}
                 made = replace(made, **steps)
         return made, made._seen(X, values)
-
-    def _fits(
-        self, X: pl.DataFrame, values: Frame, patients: Integers, seed: int
-    ) -> Iterator[tuple[str, Step | None]]:
-        """Fit step after step, each on what those before it made of `values`."""
-        plan = self.plan
-        if plan.limits != "substitute":
-            yield "limits", Limits.fit(plan.limits, values, self.columns, patients, seed)
-        if plan.plates:
-            yield "plates", Plates.fit(X, values, plan.plates, patients)
-        scored: tuple[str, ...] = ()
-        if plan.norms is not None:
-            norms = Norms.fit(X, plan.norms, matrix(values, plan.norms.columns, X.height), patients)
-            scored = norms.columns
-            yield "norms", norms
-        if plan.composites:
-            each = [
-                FittedComposite.fit(name, one, matrix(values, one.columns, X.height), patients, set(scored))
-                for name, one in sorted(plan.composites.items())
-            ]
-            yield "composites", Composites(tuple(each))
-        if self.harmonise != "none":
-            yield "centres", Centres.fit(self.harmonise, X, values, plan, patients)
-        if self.impute != "none":
-            filled = tuple(values)
-            yield (
-                "imputation",
-                Imputation.fit(self.impute, matrix(values, filled, X.height), filled, patients),
-            )
 
     @property
     def predictors(self) -> tuple[str, ...]:

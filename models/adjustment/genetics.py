@@ -126,6 +126,23 @@ class Genetics:
         return made
 
 
+@dataclass(frozen=True)
+class GeneticStart:
+    """Genetic steps fitted on training rows, and their columns after them: the same whatever is chosen of later steps.
+
+    It holds rows: it is never stored.
+    """
+
+    fitted: Genetics
+    values: Frame
+
+    @classmethod
+    def fit(cls, X: pl.DataFrame, values: Frame, plan: GeneticPlan, patients: Integers, seed: int) -> Self:
+        """Fit as `Genetics.fit` does, without changing `values`."""
+        seen = dict(values)
+        return cls(Genetics.fit(X, seen, plan, patients, seed), seen)
+
+
 def _projected(X: pl.DataFrame, plan: AncestryPlan) -> Floats:
     """Return the components that the feature set projected, shape (rows, components), NaN where missing."""
     return number_values(X, component_names(plan.projected or 0))

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.adjustment.adjustment import Adjustment
+from models.adjustment.genetics import GeneticStart
 from models.adjustment.norms import refuse_outcome
 from models.adjustment.plan import AdjustmentPlan
 from models.contract import Learner, LearnerKind, PreparedLearner, Trial
@@ -32,6 +33,7 @@ class PreparedRows:
     X: pl.DataFrame
     target: Target
     kept: dict[tuple[str, str], tuple[Adjustment, pl.DataFrame, Any]] = field(default_factory=dict)
+    begun: dict[str, GeneticStart] = field(default_factory=dict)
 
 
 class AdjustedLearner:
@@ -91,7 +93,7 @@ class AdjustedLearner:
     def fit_prepared(self, prepared: PreparedRows) -> Self:
         """Fit; gives the bytes that `fit` gives."""
         if self._choice not in prepared.kept:
-            prepared.kept[self._choice] = self._adjusted(prepared.X, prepared.target)
+            prepared.kept[self._choice] = self._adjusted(prepared)
         self._adjustment, seen, shared = prepared.kept[self._choice]
         if isinstance(self._inner, PreparedLearner):
             self._inner = self._inner.fit_prepared(shared)
@@ -99,7 +101,8 @@ class AdjustedLearner:
             self._inner = self._inner.fit(seen, prepared.target)
         return self
 
-    def _adjusted(self, X: pl.DataFrame, target: Target) -> tuple[Adjustment, pl.DataFrame, Any]:
+    def _adjusted(self, prepared: PreparedRows) -> tuple[Adjustment, pl.DataFrame, Any]:
+        X, target = prepared.X, prepared.target
         _require_context(X, self._plan)
         columns = self._predictors
         if columns is None:
@@ -113,6 +116,7 @@ class AdjustedLearner:
             impute=impute,
             patients=target.groups,
             seed=self._seed,
+            begun=prepared.begun,
         )
         shared = self._inner.prepare(seen, target) if isinstance(self._inner, PreparedLearner) else None
         return adjustment, seen, shared

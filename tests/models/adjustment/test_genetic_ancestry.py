@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from models.adjustment import fold_components
 from models.adjustment.adjustment import Adjustment
 from models.adjustment.genetic_plan import AncestryPlan, ComponentPlan, FrequencyPlan, GeneticPlan
 from models.adjustment.learner import AdjustedLearner, adjusted
 from models.adjustment.plan import AdjustmentPlan, Composite
+from models.ancestry.components import FittedComponents, principal_components
 from models.errors import BadTarget
 from models.registry import LEARNERS
 from models.storage import load_learner
@@ -216,6 +218,30 @@ def test_a_learner_with_genetic_steps_is_a_learner(kind: str) -> None:
     np.testing.assert_allclose(learner.predict_risk(X[TRAINED : TRAINED + 1], [0.0])[0], risk[0], rtol=1e-9)
     contributions, base = learner.explain(X[TRAINED:])
     np.testing.assert_allclose(base + contributions.sum(axis=1), learner.score(X[TRAINED:]), atol=1e-6)
+
+
+def test_tuning_fits_components_once_and_gives_what_fitting_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, within = cohort()
+    X, target = X[:TRAINED], Target.from_labels((within[:TRAINED, 0] > 0).astype(np.int64))
+    asked = AdjustmentPlan(impute=("none", "median", "iterative"), genetics=plan(as_predictors=True).genetics)
+    kind = adjusted(LEARNERS["elastic_net"], asked)
+
+    def unfitted(impute: str) -> AdjustedLearner:
+        learner = kind.build({**kind.defaults, "impute": impute}, predictors=["genetic_one"], seed=7)
+        assert isinstance(learner, AdjustedLearner)
+        return learner
+
+    alone = [unfitted(impute).fit(X, target).to_parts() for impute in asked.impute]
+    fits = []
+
+    def counted(*given: Any, **more: Any) -> FittedComponents:
+        fits.append(1)
+        return principal_components(*given, **more)
+
+    monkeypatch.setattr(fold_components, "principal_components", counted)
+    prepared = unfitted("none").prepare(X, target)
+    assert [unfitted(impute).fit_prepared(prepared).to_parts() for impute in asked.impute] == alone
+    assert len(fits) == 1
 
 
 def test_no_stored_number_is_that_of_a_person() -> None:
