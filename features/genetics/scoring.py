@@ -93,7 +93,10 @@ def score_samples(
     """  # noqa: D205
     used = [match.used["variant"].to_numpy() for match in matches]
     wanted = _union(used)
-    rows = [np.searchsorted(wanted, one) for one in used]
+    rows: list[Integers] = []
+    for place, one in enumerate(used):  # scores of the same variants share one array
+        same = place > 0 and np.array_equal(one, used[place - 1])
+        rows.append(rows[-1] if same else np.searchsorted(wanted, one))
     frequencies = [missing.of_match(place, match) for place, match in enumerate(matches)]
     scores = [
         _score_column(match.used, where, frequency, missing.imputation)
