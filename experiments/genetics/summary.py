@@ -95,9 +95,8 @@ def _hidden_sums(
     few = np.where(hidden, counts, 0).sum(axis=1)
     unsafe = (few > 0) & (few < smallest_cell)
     told = np.ones(len(few), dtype=np.bool_)
-    if (
-        unsafe.any()
-    ):  # networks without a hidden cell are the sum of what is told of them: hiding them would hide nothing
+    if unsafe.any():
+        # A network without a hidden cell is the sum of what is told of it: hiding that sum would hide nothing.
         told[1:] = few[1:] == 0
         several = (~told[1:]).sum() > 1 and few[1:].sum() >= smallest_cell
         told[0] = not unsafe[0] and several
