@@ -23,6 +23,7 @@ UNUSED = (
 )
 VERDICTS = ("matched", "matched_flipped", "matched_strand", "matched_strand_flipped", *UNUSED)
 VERDICT = pl.Enum(VERDICTS)
+MODE = pl.Enum(["additive", "dominant", "recessive"])  # a byte a row, where text takes sixteen
 _NOT_DIPLOID = ("Y", "MT")
 
 
@@ -201,7 +202,9 @@ def _match(judged: pl.DataFrame, *, by_id: bool) -> Match:
     used = judged.filter(pl.col("reason").is_null()).sort("variant", "line")
     verdicts = judged.select("line", "verdict", variant=pl.when(pl.col("reason").is_null()).then("variant"))
     found = dict(judged["reason"].drop_nulls().value_counts().iter_rows())
-    kept = used.select("line", "variant", "effect_is_a1", "mode", "weight", "frequency", "palindromic")
+    kept = used.select(
+        "line", "variant", "effect_is_a1", pl.col("mode").cast(MODE), "weight", "frequency", "palindromic"
+    )
     counts = {
         "rows": judged.height,
         **_matched_counts(kept, verdicts, by_id=by_id),
