@@ -112,4 +112,9 @@ def completed(part: Part, chance: Floats) -> Part:
         patient=np.concatenate([part.patient, without.patient]),
         places={name: np.concatenate([part.places[name], without.places[name]]) for name in part.places},
         follow_up=None,
+        family=_both(part.family, without.family),
     )
+
+
+def _both(first: NDArray[np.int64] | None, second: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    return None if first is None or second is None else np.concatenate([first, second])

@@ -287,3 +287,16 @@ def test_a_learner_without_some_predictions_is_refused() -> None:
     data["predictions"]["model"] = data["predictions"]["model"].head(5)
     with pytest.raises(BadInput, match=r"model has no prediction for \d+ of the 200 rows that kfold tests"):
         scheme(data, "kfold")
+
+
+def test_the_copies_of_a_patient_stay_in_the_family() -> None:
+    family = np.array([7, 7, 3, 4])
+    part = Part(
+        0, 0, "", np.zeros(4), np.full(4, 0.3), np.array([1.0, 0, 1, 0]), np.arange(4), {}, family=family
+    )
+    twice = completed(part, np.array([np.nan, 0.4, np.nan, 0.2]))
+    assert twice.family is not None
+    assert dict(zip(twice.patient.tolist(), twice.family.tolist(), strict=True)) == dict(
+        enumerate(family.tolist())
+    )
+    assert completed(replace(part, family=None), np.full(4, np.nan)).family is None
