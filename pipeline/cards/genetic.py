@@ -158,11 +158,13 @@ def scored_words(item: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     found = [match for match in report["matches"] if match["score"] == item["score"]]
     rates = [match["rate"] for match in found]
     weights = [match["weight_share"] for match in found if match["weight_share"] is not None]
-    share = f", holding {_percent(weights)} of the sum of absolute weights" if weights else ""
+    share = f", holding {_percent(weights)} of the sum of absolute weights," if weights else ""
+    alike = (
+        " in every file alike" if report["settings"]["variants"] == "common" else ", which may differ by file"
+    )
     return (
         f"{item['score']}: {item['source']}; {item['rows']:,} variants, genome build {item['genome_build']}. Of these "
-        f"{_percent(rates)} matched, file by file{share}; {item['used']:,} entered the score"
-        f"{' in every file alike' if report['settings']['variants'] == 'common' else ', which may differ by file'}."
+        f"{_percent(rates)} matched, file by file; {item['used']:,}{share} entered the score{alike}."
     )
 
 
