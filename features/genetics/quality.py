@@ -217,7 +217,10 @@ def _samples(
     reason = (
         pl.when(pl.col("call_rate") < limits.sample_call_rate)
         .then(pl.lit(LOW_CALL_RATE))
-        .when(pl.col("heterozygosity_distance").abs() > limits.heterozygosity_sd)
+        .when(
+            (pl.col("heterozygosity_distance").abs() > limits.heterozygosity_sd)
+            & (pl.col("heterozygosity_f").abs() > limits.heterozygosity_f)
+        )
         .then(pl.lit(HETEROZYGOSITY))
         .when(pl.col("sex_check") == CONTRADICTS)
         .then(pl.lit(SEX))

@@ -28,10 +28,9 @@ def file_notes(
     share = quality.table.filter(pl.col("reason") == NOT_HARDY_WEINBERG).height / quality.table.height
     notes = {
         f"fewer than {FEWEST_CONTROLS} controls are declared; Hardy-Weinberg proportions were tested in everybody, at p below "
-        f"{thresholds.hardy_weinberg_everybody:g}.": not quality.tested_controls,
-        f"{share:.0%} of the variants are not in Hardy-Weinberg proportions, which errors of genotyping hardly explain: people of "
-        "several ancestries are tested together. Lower quality.hardy_weinberg (or quality.hardy_weinberg_everybody), "
-        "or declare controls of one ancestry.": share > MANY_NOT_IN_PROPORTIONS,
+        f"{thresholds.hardy_weinberg_everybody:g}; variants that lack heterozygotes as mixed ancestries do are kept.": not quality.tested_controls,
+        f"{share:.0%} of the variants are not in Hardy-Weinberg proportions, {_explained(quality)}": share
+        > MANY_NOT_IN_PROPORTIONS,
         f"sex was not checked: fewer than {FEWEST_VARIANTS} usable variants of chromosome X.": sex.variants
         < FEWEST_VARIANTS,
         "heterozygosity was not judged: too few people or variants.": not np.isfinite(
@@ -39,6 +38,16 @@ def file_notes(
         ).any(),
     }
     return [f"{name}: {note}" for note, holds in notes.items() if holds]
+
+
+def _explained(quality: VariantQuality) -> str:
+    """What so many variants hint at."""
+    if quality.tested_controls:
+        return (
+            "which errors of genotyping hardly explain: controls of several ancestries are tested together. Lower "
+            "quality.hardy_weinberg, or declare controls of one ancestry."
+        )
+    return "with too many heterozygotes or hardly any, which ancestry does not explain: look at how the genotypes were called."
 
 
 def kinship_notes(pooled: PooledQuality, thresholds: QualityThresholds) -> list[str]:

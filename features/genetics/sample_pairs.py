@@ -54,7 +54,9 @@ def sample_pairs(
         Columns PAIRS, ordered as the samples.
     """
     called = samples.filter(pl.col("reason").is_null() | (pl.col("reason") != LOW_CALL_RATE))
-    excess = pl.col("heterozygosity_distance") < -GROSS * thresholds.heterozygosity_sd
+    excess = (pl.col("heterozygosity_distance") < -GROSS * thresholds.heterozygosity_sd) & (
+        pl.col("heterozygosity_f") < -thresholds.heterozygosity_f
+    )
     fit = called.select(~excess.fill_null(False)).to_series().to_numpy()
     least = least_kinship(standard_error, thresholds)
     if least is None:

@@ -21,7 +21,11 @@ class QualityThresholds:
         minor_allele_frequency: least; 0 because scores keep rare variants.
         hardy_weinberg: least exact p among controls. Marees: 1e-6.
         hardy_weinberg_everybody: least p where too few controls are declared, patients among the tested. Marees: 1e-10.
-        heterozygosity_sd: samples further from their file's centre than this many standard deviations fail. Marees: 3.
+        heterozygosity_sd: samples further from what their ancestry lets expect than this many standard deviations fail, if F is
+            beyond heterozygosity_f too. Marees: 3.
+        heterozygosity_f: samples whose F lies between minus this and this do not fail. With tens of thousands of variants a standard
+            deviation is so small that admixed people and children of cousins (F 1/16) lie beyond three of them without any fault
+            of the sample. Lam et al., Bioinformatics 2020, 36:930-933, doi 10.1093/bioinformatics/btz633 (RICOPILI): 0.2.
         kinship_duplicate: above: the same person or a monozygotic twin. Manichaikul, table 1: 2^(-3/2).
         kinship_first_degree: above: parent, child or sibling. Manichaikul: 2^(-5/2).
         kinship_relative: above: second degree. Manichaikul: 2^(-7/2).
@@ -41,6 +45,7 @@ class QualityThresholds:
     hardy_weinberg: float = 1e-6
     hardy_weinberg_everybody: float = 1e-10
     heterozygosity_sd: float = 3.0
+    heterozygosity_f: float = 0.2
     kinship_duplicate: float = 0.354
     kinship_first_degree: float = 0.177
     kinship_relative: float = 0.0884

@@ -297,6 +297,7 @@ def test_outlying_heterozygosity_hides_no_relative_unless_it_is_gross() -> None:
             "file": ["chip"] * 13,
             "sample_id": [*file.samples[:5], "seldom", *file.samples[5:]],
             "patient_id": [f"p{place}" for place in range(13)],
+            "heterozygosity_f": [0.0, -0.25, 0.0, -0.5, 0.0, None, *[0.0] * 7],
             "heterozygosity_distance": [0.0, -4.0, 0.0, -9.0, 0.0, None, *[0.0] * 7],
             "reason": [None, HETEROZYGOSITY, None, HETEROZYGOSITY, None, LOW_CALL_RATE, *[None] * 7],
         }
