@@ -123,7 +123,7 @@ def prepare_genotypes(
         in_fold=InFold(quality.pruned, quality.families),
         threads=plan.threads,
     )
-    told = Told(inputs, people, quality, used, reference, scored)
+    told = Told(inputs, people, quality, used, reference, scored, missing)
     summary = told.summary(plan.study, plan.smallest_cell)
     return CheckedGenotypes(
         samples=quality.samples,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 
 from experiments.genetics.told import Told, match_rows, related_pairs
@@ -16,14 +17,14 @@ def report_of(
     told: Told, settings: GeneticSettings, summary: pl.DataFrame, smallest_cell: int
 ) -> dict[str, Any]:
     """Return what cards, MLflow and readers are told, as JSON values; no count of patients in it is small."""
-    matches = match_rows(told)
+    matches, missing = match_rows(told), _missing(told, smallest_cell)
     return {
         "sentence": _sentence(told, settings),
         "settings": _settings(settings),
         "files": [_file(file, reference=file is told.inputs.reference) for file in told.inputs.all_files],
         "scores": _scores(told),
         "matches": matches,
-        "missing": _missing(told, smallest_cell),
+        "missing": missing,
         "relatives": related_pairs(told.quality, smallest_cell),
         "relative_words": _relative_words(told.quality, smallest_cell),
         "quality_words": [
@@ -31,7 +32,9 @@ def report_of(
             *cast("Sequence[str]", told.quality.flow["notes"]),
         ],
         "variants": {"pruned": told.quality.pruned.height},
-        "warnings": warnings_of(told.patients(), told.values(), matches, settings, smallest_cell),
+        "warnings": warnings_of(
+            told.patients(), told.values(), matches, missing, settings=settings, smallest_cell=smallest_cell
+        ),
     }
 
 
@@ -94,9 +97,20 @@ def _scores(told: Told) -> list[dict[str, Any]]:
 
 
 def _missing(told: Told, smallest_cell: int) -> list[dict[str, Any]]:
+    """Per file and score the share of missing genotypes, and how many variants have no frequency to fill them by."""
     people = dict(told.quality.samples["file"].value_counts().iter_rows())
+    unknown = {
+        (file, score.name): int(np.isnan(told.missing[file].of_match(place, match)).sum())
+        for file in told.scored.missing
+        for place, (score, match) in enumerate(zip(told.inputs.scoring, told.matched.used[file], strict=True))
+    }
     return [
-        {"score": score, "file": file, "share": share if people.get(file, 0) >= smallest_cell else None}
+        {
+            "score": score,
+            "file": file,
+            "share": share if people.get(file, 0) >= smallest_cell else None,
+            "without_frequency": unknown[file, score],
+        }
         for file, shares in sorted(told.scored.missing.items())
         for score, share in sorted(shares.items())
     ]

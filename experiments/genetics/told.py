@@ -1,5 +1,6 @@
 """All that there is to tell of a study's genotypes, and what became of scores' rows and of pairs of samples."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from experiments.genetics.summary import score_summary
 from features.genetics.inputs import GeneticInputs, MatchedScores
 from features.genetics.matching import Match
 from features.genetics.quality import GenotypeQuality
+from features.genetics.scoring import MissingGenotypes
 
 QUALITY_FAILED = "failed_quality_control"
 
@@ -30,6 +32,7 @@ class Told:
         matched: the scores matched to the files; `used` without variants that failed.
         reference: the panel; None: none was declared.
         scored: the columns of the set by patient.
+        missing: by file name, what stood in for missing genotypes.
     """
 
     inputs: GeneticInputs
@@ -38,6 +41,7 @@ class Told:
     matched: MatchedScores
     reference: Reference | None
     scored: PatientScores
+    missing: Mapping[str, MissingGenotypes]
 
     def summary(self, study: str, smallest_cell: int) -> pl.DataFrame:
         """Return the scores by network and ancestry, schema ScoreSummary."""

@@ -8,16 +8,20 @@ import numpy as np
 import polars as pl
 
 from experiments.genetics.schemas import FORMS
+from features.genetics.scoring import NONE
 from features.genetics.settings import GeneticSettings
 
 APART = 0.2  # SD between two files: small, but as much as many polygenic effects
 LOST = 0.05  # share of matched variants that quality control took
+FEW_MISSING = 0.001  # below this share of missing genotypes it hardly matters how they are filled
 
 
 def warnings_of(
     patients: pl.DataFrame,
     values: Mapping[tuple[str, str], str],
     matches: Sequence[Mapping[str, Any]],
+    missing: Sequence[Mapping[str, Any]],
+    *,
     settings: GeneticSettings,
     smallest_cell: int,
 ) -> list[str]:
@@ -26,13 +30,15 @@ def warnings_of(
     Args:
         patients: `file` and the columns of `values`.
         values: score and form to its column.
-        matches: as report.match_rows gives them.
+        matches: as told.match_rows gives them.
+        missing: score, file, share of missing genotypes (None: of few people), without_frequency.
         settings: of the genetic set.
         smallest_cell: files with fewer scored patients are not compared.
     """
     return [
         *_settings(settings),
         *_lost(matches, settings),
+        *_unfilled(matches, missing, settings),
         *_apart(patients, values, max(smallest_cell, 2)),
     ]
 
@@ -67,6 +73,23 @@ def _lost(matches: Sequence[Mapping[str, Any]], settings: GeneticSettings) -> li
         if failed > LOST * rows:
             found.append(f"{name}: quality control left out {failed:,} of its {rows:,} variants in one file.")
     return found
+
+
+def _unfilled(
+    matches: Sequence[Mapping[str, Any]], missing: Sequence[Mapping[str, Any]], settings: GeneticSettings
+) -> list[str]:
+    """Say where missing genotypes were to be filled by frequencies that nobody states: most scoring files have none."""
+    if settings.missing.imputation == NONE:
+        return []
+    used = {(item["score"], item["file"]): item["used"] for item in matches}
+    return [
+        f"{item['score']} in {item['file']}: the frequency of {item['without_frequency']:,} of its "
+        f"{used[item['score'], item['file']]:,} variants is not known, so that a missing genotype there counts as under "
+        "imputation: none; name a file of frequencies under missing.frequencies, or cohort."
+        for item in missing
+        if (item["share"] or 0) >= FEW_MISSING
+        and item["without_frequency"] > LOST * used[item["score"], item["file"]]
+    ]
 
 
 def _apart(patients: pl.DataFrame, values: Mapping[tuple[str, str], str], fewest: int) -> list[str]:

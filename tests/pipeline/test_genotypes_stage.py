@@ -86,6 +86,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows["de"][0] = rows["fr"][0]  # one person in both countries
     rows["fr"][1, random.random(VARIANTS) < 0.2] = np.nan  # a sample that failed
     rows["fr"][2:, 7] = np.where(random.random(len(rows["fr"]) - 2) < 0.5, np.nan, rows["fr"][2:, 7])
+    rows["fr"][2:][np.random.default_rng(6).random(rows["fr"][2:].shape) < 0.005] = np.nan
     mapping: list[tuple[str, str]] = []
     patients: list[tuple[str, int, str]] = []
     for name, copies in rows.items():
@@ -193,6 +194,20 @@ def test_failed_samples_and_variants_are_left_out_and_said(public: Path) -> None
     assert f"{1:032x}" not in set(read_frame(public / "scores.parquet")["patient_id"])
     failed = read_table(public / "variants.parquet", TABLES["variants"]).filter(~pl.col("kept"))
     assert ("fr", 7) in failed.select("file", "variant").rows()
+
+
+def test_missing_genotypes_without_a_frequency_are_said(
+    source: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the score nor another file states frequencies: what the settings ask for cannot be done."""
+    said = [words for words in read_json(public / "report.json")["warnings"] if "frequency" in words]
+    shares = {item["file"]: item for item in read_json(public / "report.json")["missing"]}
+    assert [words.split(":")[0] for words in said] == [
+        f"scz in {file}" for file, item in sorted(shares.items()) if item["share"] >= 0.001
+    ]
+    assert said
+    none = run(source, monkeypatch, {"missing": {"imputation": "none"}}, out="none")
+    assert not any("frequency" in words for words in read_json(none / "report.json")["warnings"])
 
 
 def test_the_match_log_tells_of_every_row(public: Path) -> None:
