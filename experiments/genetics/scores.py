@@ -189,7 +189,8 @@ def _by_ancestry(
 
 
 def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+    # Four digits: the share is told, and more would tell how many samples were kept.
+    return round(part / whole, 4) if whole else None
 
 
 def _component(number: int) -> str:

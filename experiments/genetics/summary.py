@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from experiments.disclosure import SUPPRESSED, hidden_in_linked_tables
 from experiments.genetics.schemas import FORMS, SCHEMA_VERSION, ScoreSummary
 
+DIGITS = 2  # of an SD: enough to compare groups, too few to work genotypes back from a score
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 NO_NETWORK = "no network"
 _ALL, _LEFT_OUT = "\x00all", "\x00left out"
@@ -23,7 +24,8 @@ def score_summary(
     """Return n, mean, SD and quantiles of every score by network and ancestry, schema ScoreSummary.
 
     A patient counts once. The same patients stand behind every score, those who have all of them, so that no table can
-    be taken from another. Patients with a sample and without scores are a hidden cell of every table, because how many
+    be taken from another. A quantile is a patient's own score, or lies between two, and a score of few variants gives its
+    genotypes away: where counts are hidden, figures are rounded to hundredths of an SD. Patients with a sample and without scores are a hidden cell of every table, because how many
     have a sample is known from the account of files; where they are few the sums over ancestries are not told either.
 
     Args:
@@ -112,4 +114,8 @@ def _figures(values: NDArray[np.float64], smallest_cell: int, hide: bool) -> Row
         if min(share, 1 - share) * len(values) >= smallest_cell
     }
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    return {"n": len(values), "mean": float(values.mean()), "sd": spread, **told}
+    figures: Row = {"mean": float(values.mean()), "sd": spread, **told}
+    if smallest_cell and spread:
+        places = DIGITS - int(np.floor(np.log10(spread)))
+        figures = {name: round(figure, places) for name, figure in figures.items()}
+    return {"n": len(values), **figures}

@@ -49,6 +49,23 @@ def test_figures_are_those_of_the_group() -> None:
     ].unique().to_list() == [140]
 
 
+def test_no_quantile_is_a_patients_own_score() -> None:
+    frame = people({("FACE", "A"): 221}).with_columns(pl.col(name) * 1e-3 for name in VALUES.values())
+    exact, rounded = (
+        summary(frame, smallest)
+        .filter(pl.col("form") == "raw", pl.col("network").is_null())
+        .row(0, named=True)
+        for smallest in (0, SMALLEST)
+    )
+    own = set(frame["genetic_mdd"])
+    assert exact["q05"] in own  # the twelfth of 221
+    spread = exact["sd"]
+    for name in ("mean", "sd", *QUANTILES):
+        assert rounded[name] not in own
+        assert abs(rounded[name] - exact[name]) < 0.01 * spread
+        assert len(f"{rounded[name]:.9f}".rstrip("0")) <= len("-0.001234")
+
+
 def told(found: pl.DataFrame) -> dict[tuple[str | None, str | None], int]:
     """The counts that are published, of one score."""
     rows = found.filter((pl.col("form") == "raw") & pl.col("n").is_not_null())
