@@ -128,7 +128,7 @@ def _absent_words(told: Told, smallest_cell: int) -> list[str]:
 def _relative_words(quality: GenotypeQuality, smallest_cell: int) -> list[str]:
     pairs = related_pairs(quality, smallest_cell)
     words = []
-    twice = pairs["duplicate"]
+    twice = pairs.get("duplicate", 0)
     if twice is None or twice > 0:
         many = "Pairs" if twice is None else f"{twice:,} pair{'s' if twice > 1 else ''}"
         words.append(

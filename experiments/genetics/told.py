@@ -113,11 +113,15 @@ _OF_MATCHED = (
 
 
 def related_pairs(quality: GenotypeQuality, smallest_cell: int) -> dict[str, int | None]:
-    """Return pairs of different patients by relation; null: suppressed. The unrelated are the rest of all pairs."""
+    """Return pairs of different patients by relation, of those that were looked for; null: suppressed.
+
+    The unrelated are the rest of all pairs.
+    """
     between = quality.pairs.filter(pl.col("patient_1") != pl.col("patient_2"))
     counts = {name: between.filter(pl.col("relation") == name).height for name in RELATIONS[:3]}
     people = quality.samples.height
     rest = max(people * (people - 1) // 2 - sum(counts.values()), 0)
     cells = np.array([[count] for count in counts.values() if count] + [[rest]], dtype=np.int64)
     hidden = iter(hidden_cells(cells, smallest_cell)) if smallest_cell else iter([np.False_] * len(cells))
-    return {name: None if count and next(hidden) else count for name, count in counts.items()}
+    shown = {name: None if count and next(hidden) else count for name, count in counts.items()}
+    return {name: shown[name] for name in quality.relations}

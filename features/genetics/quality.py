@@ -20,7 +20,7 @@ from features.genetics.genotypes import GenotypeFile
 from features.genetics.pooled_quality import PRUNED, PooledQuality, pooled_quality
 from features.genetics.quality_flow import quality_flow
 from features.genetics.quality_notes import file_notes, kinship_notes
-from features.genetics.sample_pairs import DUPLICATE, NOT_RELATED, PAIRS, sample_pairs
+from features.genetics.sample_pairs import DUPLICATE, NOT_RELATED, PAIRS, judged_relations, sample_pairs
 from features.genetics.sample_quality import (
     HETEROZYGOSITY,
     LOW_CALL_RATE,
@@ -47,6 +47,7 @@ class GenotypeQuality:
             position, as the first file writes them; columns PRUNED. `common.locate_variants` finds them in a file.
         families: related patients; columns FAMILIES.
         flow: counts by step, exact: nothing is suppressed here. See `quality_flow`.
+        relations: those that could be told from chance; no pair of another one was looked for.
     """
 
     samples: pl.DataFrame
@@ -55,6 +56,7 @@ class GenotypeQuality:
     pruned: pl.DataFrame
     families: pl.DataFrame
     flow: dict[str, object]
+    relations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def check_genotypes(
             *kinship_notes(pooled, limits),
         ],
     }
-    return GenotypeQuality(samples, variants, pairs, pooled.pruned, families, flow)
+    relations = judged_relations(pooled.standard_error, limits)
+    return GenotypeQuality(samples, variants, pairs, pooled.pruned, families, flow, relations)
 
 
 def _count(file: GenotypeFile, people: pl.DataFrame, limits: QualityThresholds, threads: int) -> _OfFile:

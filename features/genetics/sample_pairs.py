@@ -83,6 +83,14 @@ def least_kinship(standard_error: float, thresholds: QualityThresholds) -> float
     return None
 
 
+def judged_relations(standard_error: float, thresholds: QualityThresholds) -> tuple[str, ...]:
+    """The relations that pairs can be told to have: all degrees, duplicates alone, or none."""
+    least = least_kinship(standard_error, thresholds)
+    if least is None:
+        return ()
+    return RELATIONS[:3] if least == thresholds.kinship_relative else (DUPLICATE,)
+
+
 def _of_one_patient(patients: pl.Series) -> NDArray[np.int64]:
     """All pairs of places that hold one patient, shape (pairs, 2)."""
     listed = (

@@ -206,6 +206,7 @@ def test_what_cannot_be_judged_is_said(cohort: Cohort) -> None:
     assert "neither duplicates nor relatives were looked for" in notes[4]
     assert set(found.samples["sex_check"]) == {"not checked"}
     assert found.pairs.is_empty()
+    assert found.relations == ()
 
 
 def test_a_file_of_nobody_still_limits_the_variants(cohort: Cohort) -> None:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from experiments.genetics.prepare import Plan, prepare_genotypes
 from experiments.genetics.run_metrics import genetic_metrics
-from experiments.genetics.schemas import Panel, ScoreSummary
+from experiments.genetics.schemas import RELATIONS, Panel, Relatives, ScoreSummary
+from experiments.genetics.told import related_pairs
 from features.genetics.inputs import read_inputs
+from features.genetics.quality import GenotypeQuality
 from features.genetics.settings import GeneticSettings
 from features.schema import ColumnDescriptions, Families, Genotypes, Measurements, Patients
 from pipeline.__main__ import main
@@ -186,6 +188,14 @@ def test_one_person_in_two_countries_is_told_and_one_family(public: Path) -> Non
     families = read_table(public / "families.parquet", Families)
     assert sorted(families["patient_id"]) == [f"{0:032x}", f"{sum(FILES['fr']):032x}"]
     assert families["family"].unique().to_list() == [0]
+
+
+@pytest.mark.parametrize("relations", [(), RELATIONS[:1], RELATIONS[:3]])
+def test_relations_that_were_not_looked_for_are_not_told_as_none(relations: tuple[str, ...]) -> None:
+    samples = pl.DataFrame({"patient_id": ["a", "b", "c"]})
+    empty = pl.DataFrame()
+    quality = GenotypeQuality(samples, empty, Relatives.create_empty(), empty, empty, {}, relations)
+    assert related_pairs(quality, 11) == dict.fromkeys(relations, 0)
 
 
 def test_failed_samples_and_variants_are_left_out_and_said(public: Path) -> None:
