@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.genetics.schemas import FORMS
+from experiments.genetics.schemas import FORMS, NOT_ASSIGNED
 from features.genetics.scoring import NONE
 from features.genetics.settings import GeneticSettings
 
 APART = 0.2  # SD between two files: small, but as much as many polygenic effects
 LOST = 0.05  # share of matched variants that quality control took
+UNLIKE = 0.1  # share of patients near no population of the reference
 FEW_MISSING = 0.001  # below this share of missing genotypes it hardly matters how they are filled
 
 
@@ -28,7 +29,7 @@ def warnings_of(
     """Return sentences.
 
     Args:
-        patients: `file` and the columns of `values`.
+        patients: `file`, `ancestry` and the columns of `values`.
         values: score and form to its column.
         matches: as told.match_rows gives them.
         missing: score, file, share of missing genotypes (None: of few people), without_frequency.
@@ -39,6 +40,7 @@ def warnings_of(
         *_settings(settings),
         *_lost(matches, settings),
         *_unfilled(matches, missing, settings),
+        *_unlike(patients, max(smallest_cell, 2)),
         *_apart(patients, values, max(smallest_cell, 2)),
     ]
 
@@ -89,6 +91,19 @@ def _unfilled(
         for item in missing
         if (item["share"] or 0) >= FEW_MISSING
         and item["without_frequency"] > LOST * used[item["score"], item["file"]]
+    ]
+
+
+def _unlike(patients: pl.DataFrame, fewest: int) -> list[str]:
+    """Say, without a count, that many patients are like nobody in the reference: what follows from it is a guess for them."""
+    placed = patients["ancestry"].drop_nulls()
+    count = int((placed == NOT_ASSIGNED).sum())
+    if count < max(fewest, UNLIKE * len(placed)):
+        return []
+    return [
+        "more than a tenth of the patients lie outside all populations of the reference, or between two of them. Where their ancestors "
+        "are not in the panel, normalised scores keep part of the difference that ancestry makes: take a wider panel, and compare "
+        "scores by ancestry."
     ]
 
 

@@ -28,8 +28,10 @@ from pipeline.settings.study import Study
 PREFIX = "genetic_"
 WHAT = (
     "A polygenic score adds up, over many places of the genome, how many copies of an allele a person carries, each times a "
-    "weight that another study estimated. The weights are frozen: no variant, weight or p-value threshold was chosen on this "
-    "cohort. A score says little of one person by itself; what it adds to a model is what the figures of this card compare."
+    "weight that another study estimated. The weights are frozen: no weight and no p-value threshold was chosen on this "
+    "cohort. Which samples and variants can be relied on, and who is related to whom, was settled once over all patients, those who "
+    "are tested among them, without their outcomes; only the test of Hardy-Weinberg proportions looks at who is a control, where "
+    "controls are declared. A score says little of one person by itself; what it adds to a model is what the figures of this card compare."
 )
 OVERLAP = (
     "Whether people of this cohort took part in the genome-wide studies that the weights come from is not checked by any program, "

@@ -1,0 +1,28 @@
+"""What the report of genotypes warns of."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from experiments.genetics.warnings import warnings_of
+from features.genetics.settings import GeneticSettings
+
+
+def warned(ancestry: list[str | None]) -> list[str]:
+    people = pl.DataFrame({"file": "chip", "ancestry": pl.Series(ancestry, dtype=pl.String)}).with_columns(
+        genetic_mdd=pl.Series(np.arange(len(ancestry), dtype=np.float64))
+    )
+    settings = GeneticSettings.from_study({"files": ["chip"], "scores": {"mdd": "mdd.txt"}})
+    return warnings_of(people, {("mdd", "raw"): "genetic_mdd"}, [], [], settings=settings, smallest_cell=11)
+
+
+@pytest.mark.parametrize(
+    ("apart", "inside", "told"),
+    [(20, 100, True), (11, 90, True), (10, 20, False), (20, 400, False), (0, 100, False)],
+)
+def test_many_people_unlike_the_reference_are_told_without_a_count(
+    apart: int, inside: int, told: bool
+) -> None:
+    found = warned(["not assigned"] * apart + ["EUR"] * inside + [None] * 50)
+    assert len(found) == told
+    assert not any(letter.isdigit() for words in found for letter in words)
