@@ -1,6 +1,7 @@
 """Open what the genetic set reads, match every score to every genotype file, and refuse what does not belong together."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from features.genetics.frequencies import read_frequencies
 from features.genetics.genotypes import GenotypeFile
 from features.genetics.matching import Match, common_lines, match_variants, reasons
 from features.genetics.opening import open_genotypes
+from features.genetics.scoring import load_kernels
 from features.genetics.scoring_files import ScoringFile, read_scoring_file
 from features.genetics.settings import AncestrySettings, GeneticSettings
 
@@ -57,8 +59,13 @@ class MatchedScores:
     used: Mapping[str, tuple[Match, ...]]
 
 
-def read_inputs(source: Path, settings: GeneticSettings) -> GeneticInputs:
+def read_inputs(source: Path, settings: GeneticSettings, *, threads: int = 1) -> GeneticInputs:
     """Open every genotype file, scoring file and table of populations; the problems of all of them at once.
+
+    Args:
+        source: the study's source folder.
+        settings: which files.
+        threads: scoring files read at once, while another thread loads the compiled loops of scoring.
 
     Raises:
         BadInput: files cannot be used, or a sample id stands in more than one genotype file.
@@ -71,11 +78,11 @@ def read_inputs(source: Path, settings: GeneticSettings) -> GeneticInputs:
             files.append(open_genotypes(source, entry, field=settings.vcf_field))
         except BadInput as bad:
             problems += bad.problems
-    for name, path in sorted(settings.scores.items()):
-        try:
-            scoring.append(read_scoring_file(source / path, name=name, shown=path))
-        except BadInput as bad:
-            problems += bad.problems
+    for found in _scoring_files(source, settings, threads):
+        if isinstance(found, BadInput):
+            problems += found.problems
+        else:
+            scoring.append(found)
     reference, populations = None, None
     try:
         reference, populations = _reference(source, settings.ancestry, settings.vcf_field)
@@ -86,6 +93,24 @@ def read_inputs(source: Path, settings: GeneticSettings) -> GeneticInputs:
         raise BadInput(*problems)
     files.sort(key=lambda file: file.name)
     return GeneticInputs(tuple(files), tuple(scoring), reference, populations)
+
+
+def _scoring_files(source: Path, settings: GeneticSettings, threads: int) -> list[ScoringFile | BadInput]:
+    """Read every scoring file in the order of names; what is wrong with one stands in its place."""
+
+    def read(item: tuple[str, str]) -> ScoringFile | BadInput:
+        name, path = item
+        try:
+            return read_scoring_file(source / path, name=name, shown=path)
+        except BadInput as bad:
+            return bad
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        loaded = pool.submit(load_kernels) if threads > 1 else None
+        found = list(pool.map(read, sorted(settings.scores.items())))
+        if loaded is not None:
+            loaded.result()
+    return found
 
 
 def match_scores(

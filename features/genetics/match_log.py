@@ -35,7 +35,8 @@ def match_log(scoring: ScoringFile, match: Match, file: GenotypeFile) -> pl.Data
         "id", pl.concat_str("chromosome", pl.col("position").cast(pl.String), "a1", "a2", separator=":")
     )
     names = file.variants.select("variant", name=named)
-    rows = match.verdicts.join(names, on="variant", how="left", maintain_order="left").drop("variant")
+    verdicts = match.verdicts.with_columns(pl.col("line", "variant").cast(pl.Int64))
+    rows = verdicts.join(names, on="variant", how="left", maintain_order="left").drop("variant")
     return (
         scoring.variants.join(rows, on="line", how="left", maintain_order="left")
         .with_columns(score=pl.lit(scoring.name), file=pl.lit(file.name))

@@ -24,6 +24,7 @@ UNUSED = (
 VERDICTS = ("matched", "matched_flipped", "matched_strand", "matched_strand_flipped", *UNUSED)
 VERDICT = pl.Enum(VERDICTS)
 MODE = pl.Enum(["additive", "dominant", "recessive"])  # a byte a row, where text takes sixteen
+PLACE = pl.UInt32  # lines and variants: half of what would stand in memory for each row of each score
 _NOT_DIPLOID = ("Y", "MT")
 
 
@@ -48,9 +49,7 @@ class Match:
     counts: dict[str, int]
     rate: float
     verdicts: pl.DataFrame = field(
-        default_factory=lambda: pl.DataFrame(
-            schema={"line": pl.Int64, "verdict": VERDICT, "variant": pl.Int64}
-        )
+        default_factory=lambda: pl.DataFrame(schema={"line": PLACE, "verdict": VERDICT, "variant": PLACE})
     )
     total_weight: float = 0.0
     by_id: bool = False
@@ -200,10 +199,16 @@ def _match(judged: pl.DataFrame, *, by_id: bool) -> Match:
     matched = pl.concat_str(pl.lit("matched"), strand, flipped)
     judged = judged.with_columns(verdict=pl.coalesce("reason", matched).cast(VERDICT))
     used = judged.filter(pl.col("reason").is_null()).sort("variant", "line")
-    verdicts = judged.select("line", "verdict", variant=pl.when(pl.col("reason").is_null()).then("variant"))
+    matched_variant = pl.when(pl.col("reason").is_null()).then("variant").cast(PLACE)
+    verdicts = judged.select(pl.col("line").cast(PLACE), "verdict", variant=matched_variant)
     found = dict(judged["reason"].drop_nulls().value_counts().iter_rows())
     kept = used.select(
-        "line", "variant", "effect_is_a1", pl.col("mode").cast(MODE), "weight", "frequency", "palindromic"
+        pl.col("line", "variant").cast(PLACE),
+        "effect_is_a1",
+        pl.col("mode").cast(MODE),
+        "weight",
+        "frequency",
+        "palindromic",
     )
     counts = {
         "rows": judged.height,

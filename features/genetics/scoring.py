@@ -67,6 +67,13 @@ class SampleScores:
     missing: Integers
 
 
+def load_kernels() -> None:
+    """Load the compiled loops: half a second of a process's first score, which can pass while scoring files are read."""
+    from features.genetics import score_kernels
+
+    assert score_kernels is not None
+
+
 def score_samples(
     genotypes: GenotypeFile,
     matches: Sequence[Match],

@@ -55,7 +55,7 @@ def _checked(study: Study, tables: Path, source: Path) -> CheckedGenotypes:
     from features.genetics.inputs import read_declared_frequencies, read_inputs
 
     settings = GeneticSettings.from_study(study.feature_sets[GENETIC])
-    inputs = read_inputs(source, settings)
+    inputs = read_inputs(source, settings, threads=_threads(study))
     people = genotyped_people(
         read_table(tables / "genotypes.parquet", Genotypes),
         read_table(tables / "patients.parquet", Patients),
@@ -68,7 +68,7 @@ def _checked(study: Study, tables: Path, source: Path) -> CheckedGenotypes:
         settings=settings,
         smallest_cell=smallest_published(study.disclosure.level, study.disclosure.smallest_cell),
         seed=study.seed,
-        threads=study.compute.workers if study.compute.engine == "processes" else 1,
+        threads=_threads(study),
     )
     return prepare_genotypes(inputs, people, plan, read_declared_frequencies(source, settings, inputs))
 
@@ -85,3 +85,8 @@ def write_checked(checked: CheckedGenotypes, out: Path) -> None:
         (folder / "figures").mkdir()
         for name, figure in checked.figures.items():
             save_svg(figure, folder / "figures" / f"{name}.svg")
+
+
+def _threads(study: Study) -> int:
+    """At work at once; they change no result."""
+    return study.compute.workers if study.compute.engine == "processes" else 1

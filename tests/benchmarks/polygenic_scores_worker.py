@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,23 @@ def psystrata(scores: int, threads: int, clock: Clock) -> Any:
 
     from features.genetics.matching import match_variants
     from features.genetics.opening import open_genotypes
-    from features.genetics.scoring import MissingGenotypes, score_samples
+    from features.genetics.scoring import MissingGenotypes, load_kernels, score_samples
     from features.genetics.scoring_files import read_scoring_file
 
     clock.lap("imports")
     folder = Path()
     genotypes = open_genotypes(folder, "g.bed")
     clock.lap("opening")
-    matches = []
-    for score in range(scores):
+
+    def matched(score: int) -> Any:
         path = f"score_{score}.txt"
         scoring = read_scoring_file(folder / path, name=f"score_{score}", shown=path)
-        matches.append(match_variants(scoring, genotypes.variants, palindromic="drop"))
+        return match_variants(scoring, genotypes.variants, palindromic="drop")
+
+    with ThreadPoolExecutor(threads) as pool:
+        loaded = pool.submit(load_kernels)
+        matches = list(pool.map(matched, range(scores)))
+        loaded.result()
     clock.lap("reading and matching scores")
     found = score_samples(
         genotypes,
