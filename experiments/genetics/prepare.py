@@ -145,11 +145,21 @@ def prepare_genotypes(
 
 def _refuse_nobody(inputs: GeneticInputs, people: pl.DataFrame) -> None:
     known = set(people["sample_id"])
-    if not any(sample in known for file in inputs.files for sample in file.samples):
+    if known and not any(sample in known for file in inputs.files for sample in file.samples):
+        if any(_after_a_family(sample, known) for file in inputs.files for sample in file.samples):
+            raise BadInput(
+                "genetic: samples are called <family>_<sample> in the genotype files, as PLINK writes VCF, and <sample> in the table "
+                "genotypes; export with plink2's id-paste=iid, or write the joined names into the table."
+            )
         raise BadInput(
             f"genetic: none of the {len(known)} samples of the table genotypes stands in {', '.join(file.name for file in inputs.files)}; "
             "mend the sample ids there, or the files under files."
         )
+
+
+def _after_a_family(sample: str, known: set[str]) -> bool:
+    """Whether a name is that of a known sample behind a family's and an underscore."""
+    return any(sample[place + 1 :] in known for place, letter in enumerate(sample) if letter == "_")
 
 
 def _build_of(inputs: GeneticInputs) -> str | None:

@@ -305,6 +305,17 @@ def test_samples_that_no_file_holds_are_refused(
     assert not (source / "nobody").exists()
 
 
+def test_samples_called_by_family_too_are_recognised(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    names = [f"FAM_1_fr{number}" for number in range(20)]
+    copies = np.random.default_rng(3).binomial(2, 0.4, (len(names), VARIANTS)).astype(np.float64)
+    write_bed(source / "source" / "pasted", copies, names)
+    with pytest.raises(AssertionError):
+        run(source, monkeypatch, {"files": ["pasted"]}, out="pasted")
+    assert "id-paste=iid" in capsys.readouterr().err
+
+
 def test_controls_that_nobody_has_are_refused(
     source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
