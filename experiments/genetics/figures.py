@@ -64,6 +64,7 @@ def _boxes(
         row = rows.get(group)
         if row is not None:
             _box(panel, row, place, colours[place])
+    panel.use_sticky_edges = False  # a box begins inside the panel
     panel.set_ylim(len(groups) - 0.4, -0.6)
     panel.set_yticks(range(len(groups)), shortened([_label(*group) for group in groups]) if named else [])
     panel.grid(axis="y", visible=False)

@@ -15,7 +15,8 @@ Floats = NDArray[np.float64]
 PAIRS = ((0, 1), (2, 3))  # components that are drawn against each other
 WIDTH_OF_PANEL = 4.1
 INSIDE = 0.95  # share of a population within its ellipse
-SQUARES = 28  # a side of the map of the cohort
+SQUARES = (28, 20, 14, 10, 7)  # a side of the map of the cohort, finest first
+DRAWN = 0.8  # share of the patients that the map should show
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,23 @@ def _cohort(
         )
         return
     low, high = _frame(points, populations, pair)
-    sides = [np.linspace(low[axis], high[axis], SQUARES + 1) for axis in (0, 1)]
     inside = np.clip(points, low, high)  # those beyond the frame count in its outermost squares
-    counts = np.histogram2d(inside[:, 0], inside[:, 1], bins=sides)[0].astype(np.int64).ravel()
-    there = np.flatnonzero(counts)
-    counts[there[hidden_cells(counts[there, None], smallest)]] = 0
+    for squares in SQUARES:
+        sides = [np.linspace(low[axis], high[axis], squares + 1) for axis in (0, 1)]
+        counts = _told_squares(inside, sides, smallest)
+        if counts.sum() >= DRAWN * len(points):
+            break
     # Shades stand for ranges: an exact count cannot be read from a colour.
     shades = np.searchsorted(np.array([smallest, *(3 * smallest, 10 * smallest)]), counts, side="right")
-    shown = np.ma.masked_equal(shades.reshape(SQUARES, SQUARES), 0)
-    panel.pcolormesh(*sides, shown.T, cmap="Greys", vmin=0, vmax=4, linewidth=0)
+    panel.pcolormesh(*sides, np.ma.masked_equal(shades, 0).T, cmap="Greys", vmin=0, vmax=4, linewidth=0)
+
+
+def _told_squares(points: Floats, sides: Sequence[Floats], smallest: int) -> NDArray[np.int64]:
+    """Count the patients in each square, 0 where they may not be told."""
+    counts = np.histogram2d(points[:, 0], points[:, 1], bins=list(sides))[0].astype(np.int64)
+    there = np.nonzero(counts)
+    counts[there] *= ~hidden_cells(counts[there][:, None], smallest)
+    return counts
 
 
 def _frame(points: Floats, populations: Sequence[Population], pair: tuple[int, int]) -> tuple[Floats, Floats]:

@@ -41,7 +41,8 @@ def score_summary(
         pl.col("network").fill_null(NO_NETWORK),
         ancestry=pl.when(complete).then(pl.col("ancestry").fill_null(_ALL)).otherwise(pl.lit(_LEFT_OUT)),
     )
-    networks = [None, *sorted(placed["network"].unique())]
+    named = sorted(placed["network"].unique())
+    networks = [None, *(named if len(named) > 1 else [])]  # one network is all patients
     ancestries = sorted(set(placed["ancestry"].unique()) - {_LEFT_OUT})
     parts = [placed if name is None else placed.filter(pl.col("network") == name) for name in networks]
     counts = np.array(
@@ -56,24 +57,24 @@ def score_summary(
     rows = []
     for score, form in sorted(values, key=lambda key: (key[0], FORMS.index(key[1]))):
         for place, (network, part) in enumerate(zip(networks, parts, strict=True)):
-            named = {"score": score, "form": form, "network": network}
+            own = {"score": score, "form": form, "network": network}
             kept = part.filter(pl.col("ancestry") != _LEFT_OUT).select(
                 "ancestry", value=pl.col(values[score, form])
             )
             whole = kept["value"].to_numpy()
             if len(whole):
-                rows.append({**named, **_figures(whole, smallest_cell, bool(sums[place]))})
+                rows.append({**own, **_figures(whole, smallest_cell, bool(sums[place]))})
                 if hidden[place, -1]:
                     rows[-1]["n"] = None
             if ancestries != [_ALL]:
                 rows += [
-                    {**named, "ancestry": name, **figures}
+                    {**own, "ancestry": name, **figures}
                     for name, figures in _by_ancestry(kept, ancestries, hidden[place], smallest_cell)
                 ]
-    own = {"schema_version": SCHEMA_VERSION, "study": study}
+    every = {"schema_version": SCHEMA_VERSION, "study": study}
     empty = ScoreSummary.create_empty()
     return pl.DataFrame(
-        [{**dict.fromkeys(empty.columns), **own, **row} for row in rows], schema=empty.schema, orient="row"
+        [{**dict.fromkeys(empty.columns), **every, **row} for row in rows], schema=empty.schema, orient="row"
     )
 
 

@@ -48,7 +48,7 @@ FIGURES = {
     "matches": "Share of each score's variants found in each genotype file, and why the others were not",
 }
 COHORT_FIGURES = {
-    "components": "Patients among the reference populations (ellipses hold 95 % of each)",
+    "components": "Patients among the reference populations, darker where more; squares of few stay blank (ellipses hold 95 % of a population)",
     "samples": "Call rate and heterozygosity of samples; dashed: thresholds",
     "relatives": "Related pairs of samples",
 }

@@ -115,7 +115,7 @@ def test_a_hidden_groups_figures_are_hidden_too() -> None:
 
 
 def test_tails_of_few_patients_are_not_told() -> None:
-    row = summary(people({("FACE", "A"): 60})).filter(pl.col("network") == "FACE").row(0, named=True)
+    row = summary(people({("FACE", "A"): 60})).filter(pl.col("ancestry").is_null()).row(0, named=True)
     assert row["q50"] is not None  # 30 on each side
     assert row["q25"] is not None  # 15 beyond
     assert row["q05"] is None  # 3 beyond
@@ -126,6 +126,14 @@ def test_without_ancestry_networks_alone_are_told() -> None:
         ancestry=pl.lit(None, dtype=pl.String)
     )
     assert set(told(summary(frame))) == {(None, None), ("FACE", None), ("DZPG", None)}
+
+
+def test_one_network_is_not_told_beside_all_patients() -> None:
+    assert set(told(summary(people({("FACE", "A"): 60, ("FACE", "B"): 50})))) == {
+        (None, None),
+        (None, "A"),
+        (None, "B"),
+    }
 
 
 def test_only_told_groups_are_drawn() -> None:
@@ -171,6 +179,23 @@ def test_intervals_of_few_are_not_drawn() -> None:
     whole = told_histogram(values, intervals=20, smallest_cell=0)
     assert whole is not None
     assert whole.counts.sum() == len(values)
+
+
+@pytest.mark.parametrize("people", [300, 6000])
+def test_the_map_shows_most_of_a_small_cohort_too(people: int) -> None:
+    draw = np.random.default_rng(4).normal(size=(people, 2))
+    figure = draw_components(
+        draw, [Population("EUR", np.zeros(2), np.eye(2))], smallest_cell=SMALLEST, title="Map"
+    )
+    assert figure is not None
+    mesh = figure.axes[0].collections[0]
+    corners = mesh.get_coordinates()
+    sides, inside = [corners[0, :, 0], corners[:, 0, 1]], np.clip(draw, -2.99, 2.99)
+    counts = np.histogram2d(inside[:, 0], inside[:, 1], bins=sides)[0]
+    shown = ~np.ma.getmaskarray(mesh.get_array()).reshape(counts.shape).T
+    assert counts[shown].min() >= SMALLEST
+    assert counts[shown].sum() >= 0.6 * people
+    assert len(corners) > 20 or people == 300  # a large cohort keeps its fine squares
 
 
 def test_the_map_of_a_restricted_cohort_holds_no_point() -> None:
