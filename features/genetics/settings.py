@@ -7,6 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from features.errors import BadInput
+from features.genetics.thresholds import QualityThresholds
 
 BUILDS = ("GRCh37", "GRCh38")
 PALINDROMIC_POLICIES = ("drop", "keep", "frequency")
@@ -16,6 +17,11 @@ NORMALISATIONS: tuple[Literal["mean", "mean_variance"], ...] = ("mean", "mean_va
 VCF_FIELDS = ("GT", "DS")
 SCORING_FILE, COHORT = "scoring_file", "cohort"  # sources of frequencies that are no file of their own
 MOST_COMPONENTS = 40
+_SCORE_NAME = "[a-z0-9_]{1,60}"
+# Scores of these names would have the names of the set's other columns, or of what an adjustment makes of another score.
+_TAKEN = re.compile(
+    "(component_|variants|genotypes).*|ancestry|family|.*_(ancestry_mean|ancestry_mean_variance|missing|raw)"
+)
 
 Entry = str | tuple[str, ...]  # one genotype file, or several with different variants of the same samples
 
@@ -25,8 +31,7 @@ class MissingSettings:
     """What stands in for a missing genotype.
 
     Attributes:
-        imputation: `mean`: plink2's mean imputation, the expected dosage 2f, turned into the state of a dominant or recessive
-            row; `none`: plink2's no-mean-imputation, the average over called alleles; `hardy_weinberg`: the expected state.
+        imputation: `mean`: plink2's mean imputation, the expected dosage 2f, of a dominant or recessive row f; `none`: plink2's no-mean-imputation, the average over called alleles; `hardy_weinberg`: the expected state.
         frequencies: where f comes from: `scoring_file` (rows that state none are left to `none`), `cohort` (counted in the
             training fold by an adjustment), or the path of a plink2 .afreq or PLINK 1 .frq file.
     """
@@ -179,9 +184,15 @@ class _Checked:
             self.problems.append("genetic: scores must map at least one name to a scoring file.")
             return {}
         self.problems += [
-            f"genetic: the score name {name!r} may hold only a-z, 0-9 and _."
+            f"genetic: the score name {name!r} may hold only a-z, 0-9 and _, and at most 60 of them."
             for name in given
-            if not re.fullmatch("[a-z0-9_]+", str(name))
+            if not re.fullmatch(_SCORE_NAME, str(name))
+        ]
+        self.problems += [
+            f"genetic: a score cannot be named {name}: its column would have the name of another column of the set; name it "
+            "otherwise."
+            for name in given
+            if _TAKEN.fullmatch(str(name))
         ]
         return {str(name): self._path(path) for name, path in given.items()}
 
@@ -215,11 +226,21 @@ class _Checked:
 
     def quality(self) -> dict[str, float]:
         part = self._part("quality", None) or {}
-        numbers = {key: value for key, value in part.items() if key != "controls"}
-        for key, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                self.problems.append(f"genetic: quality.{key} must be a number, got: {value!r}.")
-        return {str(key): float(value) for key, value in numbers.items() if isinstance(value, int | float)}
+        numbers = {str(key): value for key, value in part.items() if key != "controls"}
+        odd = {
+            key
+            for key, value in numbers.items()
+            if isinstance(value, bool) or not isinstance(value, int | float)
+        }
+        self.problems += [
+            f"genetic: quality.{key} must be a number, got: {numbers[key]!r}." for key in sorted(odd)
+        ]
+        try:
+            QualityThresholds.from_settings({key: numbers[key] for key in numbers if key not in odd})
+        except BadInput as bad:
+            self.problems += bad.problems
+            return {}
+        return {key: float(value) for key, value in numbers.items() if key not in odd}
 
     def controls(self) -> ControlsSettings | None:
         quality = self.settings.get("quality")
@@ -227,9 +248,15 @@ class _Checked:
         if given is None:
             return None
         levels = given.get("levels") if isinstance(given, Mapping) else None
-        if not isinstance(given, Mapping) or set(given) != {"variable", "levels"} or not _texts(levels):
+        if (
+            not isinstance(given, Mapping)
+            or set(given) != {"variable", "levels"}
+            or not _texts([given["variable"]])
+            or not _texts(levels)
+        ):
             self.problems.append(
-                "genetic: quality.controls must be {variable: <a measured category>, levels: [<its values of controls>]}."
+                "genetic: quality.controls must be {variable: <a measured category>, levels: [<its values of controls>]}, "
+                "all of them text."
             )
             return None
         return ControlsSettings(str(given["variable"]), tuple(map(str, levels or ())))
@@ -239,13 +266,13 @@ class _Checked:
         part = self._part("ancestry", known)
         if part is None:
             return None
-        reference, in_fold = part.get("reference"), part.get("in_fold", False)
-        if (reference is None) == (in_fold is not True):
+        reference, in_fold = part.get("reference"), self._flag(part, "in_fold")
+        if (reference is None) != in_fold:
             self.problems.append(
                 "genetic: ancestry needs either reference (genotypes of a panel) or in_fold: true, and not both."
             )
         for key in ("populations", "normalise", "raw_as_predictor"):
-            if in_fold is True and key in part:
+            if in_fold and key in part:
                 self.problems.append(f"genetic: ancestry.{key} needs a reference; take it out.")
         count = part.get("components", 10)
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_COMPONENTS:
@@ -299,16 +326,18 @@ class _Checked:
     def _path(self, given: Any) -> str:
         if not (isinstance(given, str) and _inside(given)):
             self.problems.append(
-                f"genetic: {given!r} must be a path inside the study's source folder, without '..' and not absolute."
+                f"genetic: {given!r} must be a path inside the study's source folder, without '..', not absolute and all printable."
             )
         return str(given)
 
 
 def _texts(given: Any) -> bool:
-    return isinstance(given, Sequence) and not isinstance(given, str) and bool(given)
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return False
+    return bool(given) and all(isinstance(one, str) and bool(one) for one in given)
 
 
 def _inside(path: str) -> bool:
     posix, windows = PurePosixPath(path), PureWindowsPath(path)
     absolute = posix.is_absolute() or bool(windows.anchor)
-    return bool(posix.name) and not absolute and ".." not in windows.parts and "\0" not in path
+    return bool(posix.name) and not absolute and ".." not in windows.parts and path.isprintable()
