@@ -26,9 +26,9 @@ def draw_all(
         "samples": draw_samples(
             {
                 "call rate": (_numbers(samples["call_rate"]), (limits.sample_call_rate,)),
-                "heterozygosity, robust SD": (
-                    _numbers(samples["heterozygosity_distance"]),
-                    (-limits.heterozygosity_sd, limits.heterozygosity_sd),
+                "F of the autosomes": (
+                    _numbers(samples["heterozygosity_f"]),
+                    (-limits.heterozygosity_f, limits.heterozygosity_f),
                 ),
                 "F of chromosome X": (_numbers(samples["x_f"]), (limits.female_f, limits.male_f)),
             },

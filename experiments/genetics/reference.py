@@ -21,6 +21,7 @@ from models.ancestry.populations import ReferencePopulations
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FEWEST_OF_POPULATION = 11  # no parameter stands on fewer people
+FEWEST_PER_TERM = 10  # people per component and one more, as in the fold; with five normalised scores of others have an SD of 1.5 to 2
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,11 @@ def fit_reference(
     """
     places = variants["variant"].to_numpy().astype(np.int64)
     everybody = np.arange(len(genotypes.samples), dtype=np.int64)
-    if min(len(everybody), len(places)) <= 2 * components:
+    if len(everybody) < FEWEST_PER_TERM * (components + 1) or len(places) <= 2 * components:
         raise BadInput(
             f"{genotypes.name}: {len(everybody)} people and {len(places)} variants shared with the cohort are too few for "
-            f"{components} components. Ask for fewer (ancestry.components), or take a larger reference."
+            f"{components} components, which take {FEWEST_PER_TERM * (components + 1)} people and more than {2 * components} variants. Ask "
+            "for fewer (ancestry.components), or take a larger reference."
         )
 
     def blocks() -> Iterator[tuple[slice, NDArray[np.uint8]]]:
