@@ -21,7 +21,7 @@ from models.ancestry.populations import ReferencePopulations
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FEWEST_OF_POPULATION = 11  # no parameter stands on fewer people
-FEWEST_PER_TERM = 10  # people per component and one more, as in the fold; with five normalised scores of others have an SD of 1.5 to 2
+FEWEST_PER_TERM = 10  # people per component and one more, as in the fold; with five, scores of others have an SD of up to 2
 
 
 @dataclass(frozen=True)

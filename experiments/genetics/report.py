@@ -33,7 +33,13 @@ def report_of(
         ],
         "variants": {"pruned": told.quality.pruned.height},
         "warnings": warnings_of(
-            told.patients(), told.values(), matches, missing, settings=settings, smallest_cell=smallest_cell
+            told.patients(),
+            told.values(),
+            matches,
+            missing,
+            pruned=told.quality.pruned.height,
+            settings=settings,
+            smallest_cell=smallest_cell,
         ),
     }
 

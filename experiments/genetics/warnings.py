@@ -13,6 +13,7 @@ from features.genetics.settings import GeneticSettings
 
 APART = 0.2  # SD between two files: small, but as much as many polygenic effects
 LOST = 0.05  # share of matched variants that quality control took
+FEW_PRUNED = 1000  # with fewer independent variants people between two ancestries are taken for a third
 UNLIKE = 0.1  # share of patients near no population of the reference
 FEW_MISSING = 0.001  # below this share of missing genotypes it hardly matters how they are filled
 
@@ -23,6 +24,7 @@ def warnings_of(
     matches: Sequence[Mapping[str, Any]],
     missing: Sequence[Mapping[str, Any]],
     *,
+    pruned: int,
     settings: GeneticSettings,
     smallest_cell: int,
 ) -> list[str]:
@@ -33,11 +35,13 @@ def warnings_of(
         values: score and form to its column.
         matches: as told.match_rows gives them.
         missing: score, file, share of missing genotypes (None: of few people), without_frequency.
+        pruned: variants that components stand on.
         settings: of the genetic set.
         smallest_cell: files with fewer scored patients are not compared.
     """
     return [
         *_settings(settings),
+        *_few_variants(pruned, settings),
         *_lost(matches, settings),
         *_unfilled(matches, missing, settings),
         *_unlike(patients, max(smallest_cell, 2)),
@@ -59,6 +63,16 @@ def _settings(settings: GeneticSettings) -> list[str]:
             "missing genotypes are filled in the fold, after the scores were normalised by the reference: normalise in the fold, too."
         )
     return found
+
+
+def _few_variants(pruned: int, settings: GeneticSettings) -> list[str]:
+    if settings.ancestry is None or pruned >= FEW_PRUNED:
+        return []
+    return [
+        f"components of ancestry stand on {pruned:,} independent variants; with fewer than {FEW_PRUNED:,} people of mixed ancestry are "
+        "placed near populations that are not theirs, and normalised scores keep part of the difference that ancestry makes. Use "
+        "genotypes of the whole genome, imputed to one panel where arrays differ."
+    ]
 
 
 def _lost(matches: Sequence[Mapping[str, Any]], settings: GeneticSettings) -> list[str]:

@@ -13,7 +13,8 @@ def warned(ancestry: list[str | None]) -> list[str]:
         genetic_mdd=pl.Series(np.arange(len(ancestry), dtype=np.float64))
     )
     settings = GeneticSettings.from_study({"files": ["chip"], "scores": {"mdd": "mdd.txt"}})
-    return warnings_of(people, {("mdd", "raw"): "genetic_mdd"}, [], [], settings=settings, smallest_cell=11)
+    values = {("mdd", "raw"): "genetic_mdd"}
+    return warnings_of(people, values, [], [], pruned=5, settings=settings, smallest_cell=11)
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,13 @@ def test_many_people_unlike_the_reference_are_told_without_a_count(
     found = warned(["not assigned"] * apart + ["EUR"] * inside + [None] * 50)
     assert len(found) == told
     assert not any(letter.isdigit() for words in found for letter in words)
+
+
+@pytest.mark.parametrize(("ancestry", "pruned", "told"), [(True, 999, 1), (True, 1000, 0), (False, 5, 0)])
+def test_components_of_few_variants_are_told(ancestry: bool, pruned: int, told: int) -> None:
+    asked = {"ancestry": {"in_fold": True}} if ancestry else {}
+    settings = GeneticSettings.from_study({"files": ["chip"], "scores": {"mdd": "mdd.txt"}, **asked})
+    nobody = pl.DataFrame(schema={"file": pl.String, "ancestry": pl.String})
+    found = warnings_of(nobody, {}, [], [], pruned=pruned, settings=settings, smallest_cell=11)
+    assert len(found) == told
+    assert all(f"stand on {pruned:,} independent variants" in words for words in found)
