@@ -99,6 +99,7 @@ def prepare_genotypes(
     """
     settings = plan.settings
     _refuse_nobody(inputs, people)
+    _refuse_patients_in_reference(inputs, people)
     quality = check_genotypes(
         inputs.files,
         people,
@@ -160,6 +161,17 @@ def _refuse_nobody(inputs: GeneticInputs, people: pl.DataFrame) -> None:
 def _after_a_family(sample: str, known: set[str]) -> bool:
     """Whether a name is that of a known sample behind a family's and an underscore."""
     return any(sample[place + 1 :] in known for place, letter in enumerate(sample) if letter == "_")
+
+
+def _refuse_patients_in_reference(inputs: GeneticInputs, people: pl.DataFrame) -> None:
+    """Components and normalisation fitted on patients would carry those of a test fold into every other one."""
+    panel = inputs.reference
+    patients = 0 if panel is None else len(set(people["sample_id"]) & set(panel.samples))
+    if panel is not None and patients:
+        raise BadInput(
+            f"genetic: {patients} sample(s) of patients stand in the reference {panel.name} too, which must hold people of no "
+            "cohort; take them out of it, or make ids of different people differ."
+        )
 
 
 def _build_of(inputs: GeneticInputs) -> str | None:

@@ -21,7 +21,10 @@ from models.ancestry.populations import ReferencePopulations
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FEWEST_OF_POPULATION = 11  # no parameter stands on fewer people
-FEWEST_PER_TERM = 10  # people per component and one more, as in the fold; with five, scores of others have an SD of up to 2
+MOST_LISTED = 10  # populations, in a message
+FEWEST_PER_TERM = (
+    10  # people per component and one more, as in the fold; with five, scores of others have an SD of up to 2
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,13 @@ def _populations(
     few = [str(name) for name, count in zip(names, counts, strict=True) if count < FEWEST_OF_POPULATION]
     if few:
         raise BadInput(
-            f"{genotypes.name}: the population(s) {', '.join(few)} have fewer than {FEWEST_OF_POPULATION} people; join them "
+            f"{genotypes.name}: the population(s) {_listed(few)} have fewer than {FEWEST_OF_POPULATION} people; join them "
             "with others in the table of populations, or leave them out of it."
         )
     return ReferencePopulations.fit(components[known], list(map(str, named)))
+
+
+def _listed(names: list[str]) -> str:
+    """The names, or the first of many."""
+    further = f" and {len(names) - MOST_LISTED} others" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + further

@@ -206,7 +206,7 @@ def _reference(
 
 def _populations(path: Path, shown: str, reference: GenotypeFile) -> pl.Series:
     try:
-        table = pl.read_csv(path, separator="\t", infer_schema=False)
+        table = pl.read_csv(path, separator="\t", infer_schema=False, glob=False)
     except FileNotFoundError:
         raise BadInput(
             f"{shown}: the table of populations does not exist; mend ancestry.populations."

@@ -305,6 +305,26 @@ def test_samples_that_no_file_holds_are_refused(
     assert not (source / "nobody").exists()
 
 
+def test_patients_in_the_reference_are_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    with pytest.raises(AssertionError):
+        run(source, monkeypatch, {"ancestry": {"reference": "fr", "components": 2}}, out="itself")
+    said = capsys.readouterr().err
+    assert "150 sample(s) of patients stand in the reference fr too" in said
+    assert not (source / "itself").exists()
+
+
+def test_many_small_populations_are_not_all_listed(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    rows = [f"r{number}\tpeople {number}" for number in range(40)]
+    (source / "source" / "alone.tsv").write_text("\n".join(["sample_id\tpopulation", *rows]))
+    with pytest.raises(AssertionError):
+        run(source, monkeypatch, {"ancestry": ANCESTRY | {"populations": "alone.tsv"}}, out="alone")
+    assert "and 30 others have fewer than" in capsys.readouterr().err
+
+
 def test_samples_called_by_family_too_are_recognised(
     source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
