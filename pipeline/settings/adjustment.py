@@ -16,6 +16,7 @@ from pipeline.settings.genetic_adjustment import (
     GeneticAdjustmentSettings,
     genetic_descriptions,
     genetic_problems,
+    without_ancestry,
 )
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def with_composites(columns: pl.DataFrame, plan: AdjustmentPlan | None) -> pl.Da
         for name, one in sorted(plan.composites.items())
     ]
     made += genetic_descriptions(columns, plan)
+    columns = without_ancestry(columns, plan)
     return pl.concat([columns, *made]).sort("column") if made else columns
 
 

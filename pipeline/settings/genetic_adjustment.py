@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.settings.study import Study
 
 FEATURE_SET = "genetic"
+LESS_ANCESTRY = ", less what ancestry components lead to expect in the training fold"
 NO_COLUMNS = "base_rate"  # the kind that looks at no predictor
 
 Scores = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -84,6 +85,18 @@ def genetic_descriptions(columns: pl.DataFrame, plan: AdjustmentPlan) -> list[pl
         _component(columns, name) if name.startswith(COMPONENT) else _raw(numbers, name)
         for name in plan.genetics.further(numbers["column"].to_list())
     ]
+
+
+def without_ancestry(columns: pl.DataFrame, plan: AdjustmentPlan) -> pl.DataFrame:
+    """Return the descriptions with scores out of which ancestry is taken told as what they are then."""
+    if plan.genetics is None or plan.genetics.ancestry is None:
+        return columns
+    numbers = columns.filter((pl.col("kind") == "number") & (pl.col("role") == "predictor"))
+    chosen = pl.col("column").is_in(plan.genetics.ancestry.chosen(numbers["column"].to_list()))
+    return columns.with_columns(
+        description=pl.when(chosen).then(pl.col("description") + LESS_ANCESTRY).otherwise("description"),
+        unit=pl.when(chosen).then(pl.lit("SD given ancestry")).otherwise("unit"),
+    )
 
 
 def _component(columns: pl.DataFrame, name: str) -> pl.DataFrame:

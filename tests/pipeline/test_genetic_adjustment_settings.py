@@ -121,3 +121,6 @@ def test_components_and_raw_scores_are_described() -> None:
     assert found["kind"].to_list() == ["category", *["number"] * 4]
     assert found["description"][2] == "polygenic score of BMI, before ancestry was taken out"
     assert found["description"][4] == "principal component 2 of the genotypes"
+    assert found["description"][1].startswith("polygenic score of BMI, less what ancestry")
+    assert found["unit"].to_list() == [None, "SD given ancestry", "weight", "score", "score"]
+    assert with_composites(columns, None)["unit"].to_list() == [None, "weight"]
