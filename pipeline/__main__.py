@@ -1,18 +1,23 @@
 """The command line: psystrata use, check, stage, results, freeze, validate, assign, openings, track, ui."""
 
 import os
+import sys
 
 # One thread per process and one locale: the same bytes on every run. Set before numpy is imported.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
+if sys.argv[1:3] == [
+    "stage",
+    "genotypes",
+]:  # tables of a million weights: memory goes back at once, not some seconds later
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 
 import argparse  # noqa: E402
 import errno  # noqa: E402
 import gc  # noqa: E402
 import signal  # noqa: E402
-import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from importlib import import_module  # noqa: E402
 from threading import current_thread, main_thread  # noqa: E402

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import BadInput
-from features.genetics.builds import build_mismatch
+from features.genetics.builds import build_mismatch, declared_wrongly
 from features.genetics.frequencies import read_frequencies
 from features.genetics.genotypes import GenotypeFile
 from features.genetics.matching import Match, common_lines, match_variants, reasons
@@ -21,6 +21,7 @@ from features.genetics.settings import AncestrySettings, GeneticSettings
 
 Floats = NDArray[np.float64]
 
+LARGE_FILE = 16_000_000  # bytes of a scoring file
 POPULATIONS = {"sample_id": pl.String, "population": pl.String}
 
 
@@ -95,6 +96,12 @@ def read_inputs(source: Path, settings: GeneticSettings, *, threads: int = 1) ->
     return GeneticInputs(tuple(files), tuple(scoring), reference, populations)
 
 
+def at_once(paths: Sequence[Path], threads: int) -> int:
+    """Return how many scoring files to read at once: large ones one by one, as each takes several times its size to read."""
+    sizes = [path.stat().st_size for path in paths if path.is_file()]
+    return max(1, threads) if max(sizes, default=0) <= LARGE_FILE else 1
+
+
 def _scoring_files(source: Path, settings: GeneticSettings, threads: int) -> list[ScoringFile | BadInput]:
     """Read every scoring file in the order of names; what is wrong with one stands in its place."""
 
@@ -105,7 +112,7 @@ def _scoring_files(source: Path, settings: GeneticSettings, threads: int) -> lis
         except BadInput as bad:
             return bad
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
+    with ThreadPoolExecutor(at_once([source / path for path in settings.scores.values()], threads)) as pool:
         loaded = pool.submit(load_kernels) if threads > 1 else None
         found = list(pool.map(read, sorted(settings.scores.items())))
         if loaded is not None:
@@ -175,9 +182,12 @@ def _table(file: GenotypeFile, frequencies: Mapping[str, Floats] | None) -> pl.D
 def refuse_low_match(
     inputs: GeneticInputs, matches: Mapping[str, Sequence[Match]], settings: GeneticSettings
 ) -> None:
-    """Refuse scores that match a file too little, naming the other genome build where that is why."""
+    """Refuse scores that match a file too little, naming the other genome build where that is why, and a build declared wrongly."""
     problems = []
     for file in inputs.all_files:
+        wrong = declared_wrongly(file.variants, settings.genome_build)
+        if wrong is not None:
+            problems.append(f"{file.name}: {wrong}; mend genome_build of the genetic set, or leave it out.")
         for score, match in zip(inputs.scoring, matches[file.name], strict=True):
             known = settings.genome_build or file.genome_build
             mismatch = build_mismatch(score, file.variants, known)

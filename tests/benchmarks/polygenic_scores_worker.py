@@ -7,6 +7,7 @@ Reads g.bed, g.bim, g.fam (pgenlib: g.pgen), weights, and writes ROUTE.npy, samp
 
 import gc
 import json
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK = 2_000
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")  # as pipeline.__main__ does
 
 
 class Clock:
@@ -34,6 +36,7 @@ def psystrata(scores: int, threads: int, clock: Clock) -> Any:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     import numpy as np
 
+    from features.genetics.inputs import at_once
     from features.genetics.matching import match_variants
     from features.genetics.opening import open_genotypes
     from features.genetics.scoring import MissingGenotypes, load_kernels, score_samples
@@ -49,7 +52,8 @@ def psystrata(scores: int, threads: int, clock: Clock) -> Any:
         scoring = read_scoring_file(folder / path, name=f"score_{score}", shown=path)
         return match_variants(scoring, genotypes.variants, palindromic="drop")
 
-    with ThreadPoolExecutor(threads) as pool:
+    files = [folder / f"score_{score}.txt" for score in range(scores)]
+    with ThreadPoolExecutor(at_once(files, threads)) as pool:
         loaded = pool.submit(load_kernels)
         matches = list(pool.map(matched, range(scores)))
         loaded.result()
