@@ -51,6 +51,19 @@ def build_by_length(places: pl.DataFrame) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
+def declared_wrongly(variants: pl.DataFrame, declared: str | None) -> str | None:
+    """Say in a few words that positions cannot be in the declared build; None: nothing tells so.
+
+    Args:
+        variants: columns chromosome and position.
+        declared: GRCh37 or GRCh38; None: nothing was declared.
+    """
+    held = build_by_length(variants)
+    if declared is None or held in (None, declared):
+        return None
+    return f"positions lie beyond the ends of {declared}'s chromosomes, so that the genotypes are in {held}"
+
+
 def build_mismatch(scoring: ScoringFile, variants: pl.DataFrame, genotypes_build: str | None) -> str | None:
     """Say in one sentence that a score is not in the genotypes' build, and how that is known; None: nothing tells so.
 

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from features.errors import BadInput
 from features.genetics.builds import (
     CHROMOSOME_LENGTHS,
     CHROMOSOMES,
@@ -14,10 +16,14 @@ from features.genetics.builds import (
     build_by_length,
     build_mismatch,
     build_name,
+    declared_wrongly,
 )
+from features.genetics.inputs import GeneticInputs, match_scores
 from features.genetics.match_log import MATCH_LOG, match_log
 from features.genetics.matching import match_variants
 from features.genetics.scoring_files import read_scoring_file
+from features.genetics.settings import GeneticSettings
+from tests.features.genotypes_in_memory import GenotypesInMemory
 from tests.features.matching_frames import Held, Row, held_variants, score_of
 
 ROWS: list[Row] = [("1", 1000 * n, "A", "G") for n in range(1, 11)]
@@ -50,6 +56,22 @@ def test_the_builds_differ_on_every_chromosome() -> None:
         ends = pl.DataFrame({"chromosome": [chromosome] * 2, "position": [old, new]})
         assert build_by_length(ends) == (GRCH37 if old > new else GRCH38)
         assert build_by_length(ends.filter(pl.col("position") == min(old, new))) is None
+
+
+def test_a_build_that_the_positions_contradict_is_told() -> None:
+    last = CHROMOSOME_LENGTHS[GRCH37][21]
+    old = pl.DataFrame({"chromosome": ["22"], "position": [last]})
+    told = declared_wrongly(old, GRCH38)
+    assert told is not None
+    assert "in GRCh37" in told
+    assert declared_wrongly(old, GRCH37) is None
+    assert declared_wrongly(old, None) is None
+    assert declared_wrongly(old.with_columns(position=pl.lit(1000)), GRCH38) is None
+    places = pl.concat([old, old]).with_columns(a1=pl.lit("A"), a2=pl.lit("G"))
+    inputs = GeneticInputs((GenotypesInMemory(np.zeros((3, 2)), places),), ())
+    settings = {"files": ["chip"], "scores": {"x": "x.txt"}, "genome_build": GRCH38}
+    with pytest.raises(BadInput, match="chip: positions lie beyond .* mend genome_build"):
+        match_scores(inputs, GeneticSettings.from_study(settings))
 
 
 @pytest.mark.parametrize(("declared", "held"), [("GRCh38", GRCH37), ("hg19", GRCH38), ("hg18", GRCH37)])
