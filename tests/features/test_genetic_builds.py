@@ -70,7 +70,7 @@ def test_a_build_that_the_positions_contradict_is_told() -> None:
     places = pl.concat([old, old]).with_columns(a1=pl.lit("A"), a2=pl.lit("G"))
     inputs = GeneticInputs((GenotypesInMemory(np.zeros((3, 2)), places),), ())
     settings = {"files": ["chip"], "scores": {"x": "x.txt"}, "genome_build": GRCH38}
-    with pytest.raises(BadInput, match="chip: positions lie beyond .* mend genome_build"):
+    with pytest.raises(BadInput, match=r"chip: positions lie beyond .* mend genome_build"):
         match_scores(inputs, GeneticSettings.from_study(settings))
 
 
