@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.disclosure import smallest_published
+from features.errors import BadInput
 from pipeline.commands.use import read_study
 from pipeline.errors import BadSettings
 from pipeline.intake.catalogued import from_catalogue, names_mapped
@@ -19,6 +20,7 @@ from pipeline.intake.ledger import Intake, Problem
 from pipeline.intake.registry import examine_cohort
 from pipeline.settings.study import Study
 
+GENETIC = "genetic"
 CLEAN, QUARANTINED, REFUSED = 0, 1, 2
 LISTED = 6  # variables named for one reason
 PLAIN: dict[str, Any] = {"markup": False, "emoji": False}  # names of files and centres may hold brackets
@@ -43,6 +45,7 @@ def run(study: str) -> int:
         open_data=settings.simulation is not None or settings.disclosure.level == "public",
         harmonised=settings.harmonisation,
     )
+    problems = [*problems, *genotype_problems(settings)]
     console = Console(**PLAIN)
     if not console.is_terminal:
         console = Console(width=WIDTH_OF_A_FILE, **PLAIN)
@@ -51,6 +54,29 @@ def run(study: str) -> int:
     _tell_variables(settings, intake, console)
     console.print(conclusion(problems), highlight=False)
     return exit_code(problems)
+
+
+def genotype_problems(study: Study) -> list[Problem]:
+    """Open genotype files, scores, panel and frequencies, match scores to genotypes, and return what would be refused."""
+    if GENETIC not in study.feature_sets:
+        return []
+    from features.genetics.inputs import match_scores, read_declared_frequencies, read_inputs
+    from features.genetics.settings import GeneticSettings
+
+    asked, source = GeneticSettings.from_study(study.feature_sets[GENETIC]), source_folder(study)
+    try:
+        inputs = read_inputs(source, asked, threads=study.compute.workers)
+        match_scores(inputs, asked, read_declared_frequencies(source, asked, inputs))
+    except BadInput as bad:
+        return [_as_problem(text) for text in bad.problems]
+    return []
+
+
+def _as_problem(sentence: str) -> Problem:
+    """Lay a sentence `file: what was found; what to do.` out."""
+    file, _, rest = sentence.partition(": ")
+    rule, _, action = rest.partition("; ")
+    return Problem("refused", file, rule, action) if action else Problem("refused", GENETIC, sentence, "")
 
 
 def _tell_variables(settings: Study, intake: Intake | None, console: Console) -> None:

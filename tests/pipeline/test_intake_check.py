@@ -57,6 +57,18 @@ def test_check_lists_problems_and_writes_nothing(
     assert _files(workspace) == before
 
 
+def test_check_opens_genotypes_and_scores(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = workspace / "experiments/studies/small/study.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values["feature_sets"]["genetic"] = {"files": ["chip"], "scores": {"mdd": "mdd.txt"}}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert main(["check", "small"]) == 2
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no genotype file of this name" in said
+    assert "the scoring file does not exist" in said
+    assert "mend its path under scores." in said
+
+
 def test_brackets_in_names_are_printed_as_they_are(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
