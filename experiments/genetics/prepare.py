@@ -146,12 +146,14 @@ def prepare_genotypes(
 
 def _refuse_nobody(inputs: GeneticInputs, people: pl.DataFrame) -> None:
     known = set(people["sample_id"])
-    if known and not any(sample in known for file in inputs.files for sample in file.samples):
-        if any(_after_a_family(sample, known) for file in inputs.files for sample in file.samples):
-            raise BadInput(
-                "genetic: samples are called <family>_<sample> in the genotype files, as PLINK writes VCF, and <sample> in the table "
-                "genotypes; export with plink2's id-paste=iid, or write the joined names into the table."
-            )
+    strange = [file for file in inputs.files if known.isdisjoint(file.samples)]
+    pasted = [file.name for file in strange if any(_after_a_family(sample, known) for sample in file.samples)]
+    if pasted:
+        raise BadInput(
+            f"genetic: samples are called <family>_<sample> in {', '.join(pasted)}, as PLINK writes VCF, and <sample> in the table "
+            "genotypes; export with plink2's id-paste=iid, or write the joined names into the table."
+        )
+    if known and len(strange) == len(inputs.files):
         raise BadInput(
             f"genetic: none of the {len(known)} samples of the table genotypes stands in {', '.join(file.name for file in inputs.files)}; "
             "mend the sample ids there, or the files under files."

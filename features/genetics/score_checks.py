@@ -7,6 +7,7 @@ from features.errors import BadInput
 _NAMED = 3  # lines and ids of that many rows stand in the sentence
 _RATIOS = ("OR", "HR", "OR/HR", "ODDS RATIO", "HAZARD RATIO")
 _LEAST_RATIO = 0.5
+_LARGEST_WEIGHT = 1e100  # sums of squares of larger ones are beyond the largest number
 _COMPLEX = {
     "haplotype": "haplotypes",
     "diplotype": "diplotypes",
@@ -18,6 +19,7 @@ _WRONG = {
     "no_allele": "the effect allele is empty",
     "comma": "the weight is written with a decimal comma",
     "weight": "the weight is not a finite number",
+    "large": "the weight is beyond 1e100 in size",
     "same": "effect and other allele are the same",
     "frequency": "the effect allele's frequency is not between 0 and 1",
     "both_modes": "both is_dominant and is_recessive are true",
@@ -125,6 +127,8 @@ def _kind() -> pl.Expr:
         .then(pl.lit("comma"))
         .when(~weight)
         .then(pl.lit("weight"))
+        .when(pl.col("weight").abs() > _LARGEST_WEIGHT)
+        .then(pl.lit("large"))
         .when(pl.col("effect") == pl.col("other"))
         .then(pl.lit("same"))
         .when(~pl.col("frequency").is_between(0, 1))

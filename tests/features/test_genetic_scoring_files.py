@@ -110,6 +110,7 @@ def test_modes_and_frequencies(tmp_path: Path) -> None:
             f"#a=b\n{ROW}\n1\t1\tA\tG\t1\n1\t2\tA\tG\t0,5\n",
             "the weight is written with a decimal comma in 1 row(s), first at line 4",
         ),
+        (f"{ROW}\n1\t100\tA\tG\t-1e101\n", "the weight is beyond 1e100 in size in 1 row(s), first at line 2"),
         (f"{ROW}\n1\t100\t\tG\t1\n", "the effect allele is empty in 1 row(s), first at line 2"),
         (f"{ROW}\n1\t100\tA\tA\t1\n", "effect and other allele are the same"),
         (

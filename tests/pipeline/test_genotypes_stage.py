@@ -334,6 +334,9 @@ def test_samples_called_by_family_too_are_recognised(
     with pytest.raises(AssertionError):
         run(source, monkeypatch, {"files": ["pasted"]}, out="pasted")
     assert "id-paste=iid" in capsys.readouterr().err
+    with pytest.raises(AssertionError):
+        run(source, monkeypatch, {"files": ["de", "pasted"]}, out="one_of_two")
+    assert "are called <family>_<sample> in pasted, as" in capsys.readouterr().err
 
 
 def test_controls_that_nobody_has_are_refused(
