@@ -49,7 +49,7 @@ class ComponentPlan:
     """
 
     number: int = 10
-    as_predictors: bool = True
+    as_predictors: bool = False
     column: str = VARIANTS
     families: str | None = None
 

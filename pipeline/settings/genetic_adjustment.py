@@ -44,7 +44,7 @@ class ComponentSettings(Settings):
     """Principal components of genotypes, fitted in the training fold."""
 
     number: Number = 10
-    as_predictors: bool = True  # else they serve the scores alone
+    as_predictors: bool = False  # else they serve the scores alone
     # The context column of families, of each of which one person is fitted on; null: everybody is, relatives too.
     families: str | None = "genetic_family"
 

@@ -23,7 +23,7 @@ from tests.experiments.validation_cohort import cell, procedure
 from tests.models.adjustment.genetic_people import drifted, genotype_column
 
 FIXED = {"penalty": 0.01, "l1_ratio": 0.0}
-COMPONENTS = GeneticPlan(None, ComponentPlan(2), AncestryPlan(("genetic_score",)))
+COMPONENTS = GeneticPlan(None, ComponentPlan(2, as_predictors=True), AncestryPlan(("genetic_score",)))
 PLAN = AdjustmentPlan(genetics=replace(COMPONENTS, frequencies=FrequencyPlan(("genetic_score",))))
 BESIDE = "^genetic_(variants|genotypes|score_missing)$"
 

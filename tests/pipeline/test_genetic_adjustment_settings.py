@@ -95,7 +95,8 @@ def test_strata_of_scores_need_frequencies_too() -> None:
 
 def test_components_and_raw_scores_are_described() -> None:
     plan = plan_of(
-        study({"components": {"number": 2}, "ancestry": {"keep_raw": True}}, IN_FOLD), "elastic_net"
+        study({"components": {"number": 2, "as_predictors": True}, "ancestry": {"keep_raw": True}}, IN_FOLD),
+        "elastic_net",
     )
     roles, kinds = pl.Enum(["predictor", "context"]), pl.Enum(["number", "category"])
     columns = pl.DataFrame(

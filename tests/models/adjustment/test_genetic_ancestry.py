@@ -99,7 +99,7 @@ def test_mean_and_variance_of_every_ancestry_become_alike_in_training_and_in_new
 
 def test_components_of_new_people_lie_where_those_of_training_lie() -> None:
     X, _ = cohort()
-    asked = AdjustmentPlan(genetics=GeneticPlan(components=ComponentPlan(2)))
+    asked = AdjustmentPlan(genetics=GeneticPlan(components=ComponentPlan(2, as_predictors=True)))
     made, seen = Adjustment.fit_transform(X[:TRAINED], asked, columns=["clinical_age"], seed=5)
     new = made.transform(X[TRAINED:])
     assert seen.columns == new.columns == ["clinical_age", *COMPONENTS]
@@ -184,7 +184,7 @@ def test_centres_are_not_harmonised_in_their_components() -> None:
     X, _ = cohort()
     centre = pl.Series(np.where(population() == 1, "north", "south"))
     columns = ["genetic_one", "clinical_age"]
-    plain = AdjustmentPlan(genetics=GeneticPlan(components=ComponentPlan(2)))
+    plain = AdjustmentPlan(genetics=GeneticPlan(components=ComponentPlan(2, as_predictors=True)))
     centred = AdjustmentPlan(harmonise=("centring",), genetics=plain.genetics)
     X = X.with_columns(context_centre=centre)
     one, other = (
@@ -320,11 +320,14 @@ def test_too_few_people_and_columns_that_are_not_there_are_told() -> None:
         ({"components": ComponentPlan(as_predictors=False)}, "nothing uses them"),
         ({"ancestry": AncestryPlan()}, "no components to regress on"),
         (
-            {"ancestry": AncestryPlan(projected=2), "components": ComponentPlan()},
+            {"ancestry": AncestryPlan(projected=2), "components": ComponentPlan(as_predictors=True)},
             "fitted in the fold already",
         ),
         ({"ancestry": AncestryPlan(projected=99)}, "give 1 to 40 components"),
-        ({"ancestry": AncestryPlan(()), "components": ComponentPlan()}, "each once, or null for all"),
+        (
+            {"ancestry": AncestryPlan(()), "components": ComponentPlan(as_predictors=True)},
+            "each once, or null for all",
+        ),
     ],
 )
 def test_plans_that_cannot_be_carried_out_are_refused(asked: dict[str, Any], sentence: str) -> None:
