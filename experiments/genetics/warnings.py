@@ -40,12 +40,22 @@ def warnings_of(
         smallest_cell: files with fewer scored patients are not compared.
     """
     return [
+        *_nobody(patients.select(sorted(values.values()))),
         *_settings(settings),
         *_few_variants(pruned, settings),
         *_lost(matches, settings),
         *_unfilled(matches, missing, settings),
         *_unlike(patients, max(smallest_cell, 2)),
         *_apart(patients, values, max(smallest_cell, 2)),
+    ]
+
+
+def _nobody(scores: pl.DataFrame) -> list[str]:
+    if not scores.width or scores.select(pl.any_horizontal(pl.all().is_not_null()).any()).item():
+        return []
+    return [
+        "no patient has a score: none has a sample in the genotype files that passed quality control; samples.parquet says why "
+        "of each sample."
     ]
 
 

@@ -37,3 +37,14 @@ def test_components_of_few_variants_are_told(ancestry: bool, pruned: int, told: 
     found = warnings_of(nobody, {}, [], [], pruned=pruned, settings=settings, smallest_cell=11)
     assert len(found) == told
     assert all(f"stand on {pruned:,} independent variants" in words for words in found)
+
+
+@pytest.mark.parametrize(("scores", "told"), [([None, None], True), ([None, 1.0], False)])
+def test_nobody_with_a_score_is_told(scores: list[float | None], told: bool) -> None:
+    people = pl.DataFrame({"genetic_mdd": scores}, schema={"genetic_mdd": pl.Float64}).with_columns(
+        file=pl.lit("chip"), ancestry=pl.lit(None, dtype=pl.String)
+    )
+    settings = GeneticSettings.from_study({"files": ["chip"], "scores": {"mdd": "mdd.txt"}})
+    values = {("mdd", "raw"): "genetic_mdd"}
+    found = warnings_of(people, values, [], [], pruned=5, settings=settings, smallest_cell=11)
+    assert told == any("no patient has a score" in words for words in found)
