@@ -1,7 +1,6 @@
 """Genome builds: what they are called, how long their chromosomes are, and how a score in another build is told.
 
-Positions are never lifted over here: a score is taken in the build of the genotypes. Lengths: Genome Reference
-Consortium, GRCh37 (GCA_000001405.1) and GRCh38 (GCA_000001405.15).
+Positions are never lifted over here: a score is taken in the build of the genotypes.
 """
 
 import re
@@ -9,22 +8,14 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from features.genetics.contigs import BUILDS, LENGTHS
 from features.genetics.scoring_files import ScoringFile
 
 GRCH37, GRCH38, NCBI36 = "GRCh37", "GRCh38", "NCBI36"
-CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y")
+CHROMOSOMES = tuple(LENGTHS)
 CHROMOSOME_LENGTHS: Mapping[str, tuple[int, ...]] = {
-    GRCH37: (
-        249_250_621, 243_199_373, 198_022_430, 191_154_276, 180_915_260, 171_115_067, 159_138_663, 146_364_022,
-        141_213_431, 135_534_747, 135_006_516, 133_851_895, 115_169_878, 107_349_540, 102_531_392, 90_354_753,
-        81_195_210, 78_077_248, 59_128_983, 63_025_520, 48_129_895, 51_304_566, 155_270_560, 59_373_566,
-    ),
-    GRCH38: (
-        248_956_422, 242_193_529, 198_295_559, 190_214_555, 181_538_259, 170_805_979, 159_345_973, 145_138_636,
-        138_394_717, 133_797_422, 135_086_622, 133_275_309, 114_364_328, 107_043_718, 101_991_189, 90_338_345,
-        83_257_441, 80_373_285, 58_617_616, 64_444_167, 46_709_983, 50_818_468, 156_040_895, 57_227_415,
-    ),
-}  # fmt: skip
+    build: tuple(lengths[place] for lengths in LENGTHS.values()) for place, build in enumerate(BUILDS)
+}
 _CALLED = {
     GRCH37: ("grch37", "hg19", "b37", "37"),
     GRCH38: ("grch38", "hg38", "b38", "38"),

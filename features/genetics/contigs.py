@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-_LENGTHS = {  # chromosome: length in GRCh37, in GRCh38 (Genome Reference Consortium; GCF_000001405.25 and .26)
+LENGTHS = {  # chromosome: length in GRCh37, in GRCh38 (Genome Reference Consortium; GCF_000001405.25 and .26)
     "1": (249_250_621, 248_956_422),
     "2": (243_199_373, 242_193_529),
     "3": (198_022_430, 198_295_559),
@@ -27,8 +27,9 @@ _LENGTHS = {  # chromosome: length in GRCh37, in GRCh38 (Genome Reference Consor
     "21": (48_129_895, 46_709_983),
     "22": (51_304_566, 50_818_468),
     "X": (155_270_560, 156_040_895),
+    "Y": (59_373_566, 57_227_415),
 }
-_BUILDS = ("GRCh37", "GRCh38")
+BUILDS = ("GRCh37", "GRCh38")
 _NAMES = {"GRCh37": r"grch37|hg19|b37|hs37", "GRCh38": r"grch38|hg38|b38|hs38"}
 _CONTIG = re.compile(r"^##contig=<(?:.*,)?ID=(?:chr)?([^,>]+).*?\blength=(\d+)", re.IGNORECASE)
 
@@ -42,8 +43,8 @@ def stated_build(header: Iterable[str]) -> str | None:
     found: set[str] = set()
     for line in header:
         contig = _CONTIG.match(line)
-        if contig and contig[1] in _LENGTHS and int(contig[2]) in _LENGTHS[contig[1]]:
-            found.add(_BUILDS[_LENGTHS[contig[1]].index(int(contig[2]))])
+        if contig and contig[1] in LENGTHS and int(contig[2]) in LENGTHS[contig[1]]:
+            found.add(BUILDS[LENGTHS[contig[1]].index(int(contig[2]))])
         named = line.lower() if line.startswith(("##contig", "##reference", "##assembly")) else ""
         found |= {build for build, names in _NAMES.items() if re.search(names, named)}
     return found.pop() if len(found) == 1 else None
