@@ -56,7 +56,11 @@ def scheme_of(audit: Audit, kind: str) -> Scheme:
     target = audit.data.target
     frame = rows.with_columns(
         repeat=pl.lit(0, pl.Int32), fold=fold, group=named, label=target.labels().astype(np.float64)
-    ).with_columns(weight=pl.lit(1.0), **{name: pl.lit("one") for name in PLACES if name not in rows.columns})
+    ).with_columns(
+        weight=pl.lit(1.0),
+        family=pl.lit(None, pl.Int64),
+        **{name: pl.lit("one") for name in PLACES if name not in rows.columns},
+    )
     whole = {"leave_centre_out": ("centre",), "leave_country_out": ("country", "centre")}.get(kind, ())
     folds = [
         Fold(kind, 0, number, np.flatnonzero(fold.to_numpy() == number), whole=whole)
