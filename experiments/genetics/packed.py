@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.genetics.common import hard_calls
 from features.genetics.genotypes import NO_COPY, NOT_CALLED, ONE_COPY, TWO_COPIES, GenotypeBlock, GenotypeFile
 from features.genetics.matching import Match
 
@@ -19,7 +20,6 @@ Integers = NDArray[np.int64]
 Codes = NDArray[np.uint8]
 
 VARIANTS, GENOTYPES, MISSING = "genetic_variants", "genetic_genotypes", "_missing"
-HARD_CALL = 0.1  # dosages nearer than this to a whole number are called, as plink2 does by default
 ENTRY = np.dtype([("variant", "<u4"), ("weight", "<f8"), ("kind", "u1")])
 _MODES = ("additive", "dominant", "recessive")  # kind: twice the place here, and 1 more where a2 is weighted
 _TURNED = np.array([NO_COPY, NOT_CALLED, ONE_COPY, TWO_COPIES], dtype=np.uint8)
@@ -62,26 +62,17 @@ def genotype_bytes(
 
 def block_codes(block: GenotypeBlock, samples: int) -> Codes:
     """Return a block's genotypes as one code each, shape (variants, samples)."""
-    if block.packed is not None:
-        spread = np.stack([block.packed >> shift & 3 for shift in (0, 2, 4, 6)], axis=2)
-        return np.ascontiguousarray(spread.reshape(len(block.packed), -1)[:, :samples])
-    dosages = block.dosages
-    assert dosages is not None  # one of the two is given
-    nearest = np.rint(np.nan_to_num(dosages))
-    called = np.abs(dosages - nearest) <= HARD_CALL  # a missing dosage is near to nothing
-    return np.where(
-        called, np.array([NO_COPY, ONE_COPY, TWO_COPIES], dtype=np.uint8)[nearest.astype(int)], NOT_CALLED
-    ).astype(np.uint8)
+    packed = packed_calls(block)
+    spread = np.stack([packed >> shift & 3 for shift in (0, 2, 4, 6)], axis=2)
+    return np.ascontiguousarray(spread.reshape(len(packed), -1)[:, :samples])
 
 
-def hard_calls(block: GenotypeBlock, samples: int) -> NDArray[np.uint8]:
+def packed_calls(block: GenotypeBlock) -> NDArray[np.uint8]:
     """Return a block's genotypes packed, shape (variants, ceil(samples / 4)); of dosages those near a whole number."""
     if block.packed is not None:
         return block.packed
-    codes = np.zeros((block.part.stop - block.part.start, -(-samples // 4) * 4), dtype=np.uint8)
-    codes[:, :samples] = block_codes(block, samples)
-    four = codes.reshape(len(codes), -1, 4)
-    return np.asarray(np.bitwise_or.reduce(four << np.array([0, 2, 4, 6], dtype=np.uint8), axis=2))
+    assert block.dosages is not None  # one of the two is given
+    return hard_calls(block.dosages)[0]
 
 
 def missing_bytes(

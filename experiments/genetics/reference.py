@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from experiments.genetics.packed import hard_calls
+from experiments.genetics.packed import packed_calls
 from features.errors import BadInput
 from features.genetics.genotypes import GenotypeFile
 from features.genetics.matching import Match
@@ -117,7 +117,7 @@ def fit_reference(
 
     def blocks() -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         for block in genotypes.blocks(samples=everybody, variants=places):
-            yield block.part, hard_calls(block, len(everybody))
+            yield block.part, packed_calls(block)
 
     fitted = principal_components(
         blocks,

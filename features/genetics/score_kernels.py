@@ -12,8 +12,8 @@ added one by one, 0.29 s with four in a register and two tables a step, counts o
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
+from numba.core.cgutils import ir  # of llvmlite, which numba comes with
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.genetics.packed import block_codes, genotype_bytes, hard_calls, order_name
+from experiments.genetics.packed import block_codes, genotype_bytes, order_name, packed_calls
 from features.genetics.genotypes import NO_COPY, NOT_CALLED, ONE_COPY, TWO_COPIES, GenotypeBlock
 
 COPIES = np.array([[2.0, 1.0, 0.0, np.nan, 1.95], [0.0, 0.08, 1.5, 2.0, 1.0]], dtype=np.float32)
@@ -27,9 +27,9 @@ class OneBlock:
 
 def test_dosages_near_a_whole_number_are_called_and_packed_again() -> None:
     block = GenotypeBlock(slice(0, 2), dosages=COPIES)
-    packed = GenotypeBlock(slice(0, 2), packed=hard_calls(block, 5))
+    packed = GenotypeBlock(slice(0, 2), packed=packed_calls(block))
     assert block_codes(block, 5).tolist() == block_codes(packed, 5).tolist() == CODES
-    assert hard_calls(packed, 5) is packed.packed
+    assert packed_calls(packed) is packed.packed
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -76,9 +76,13 @@ def test_what_cannot_be_carried_out_is_refused_in_a_sentence(
 
 
 def test_learners_that_use_no_score_need_no_frequencies() -> None:
-    study(None, COHORT, feature_sets=["clinical"])
-    study(FILLED, COHORT)
-    study({"ancestry": {"projected": 4}}, {"ancestry": {"reference": "panel", "components": 4}})
+    panel = {"ancestry": {"reference": "panel", "components": 4}}
+    accepted = [
+        study(None, COHORT, feature_sets=["clinical"]),
+        study(FILLED, COHORT),
+        study({"ancestry": {"projected": 4}}, panel),
+    ]
+    assert [one.learners["elastic_net"].adjustment for one in accepted] == [None, "own", "own"]
 
 
 def test_strata_of_scores_need_frequencies_too() -> None:
