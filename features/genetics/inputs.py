@@ -16,7 +16,7 @@ from features.genetics.genotypes import GenotypeFile
 from features.genetics.matching import Match, common_lines, match_variants, reasons
 from features.genetics.opening import open_genotypes
 from features.genetics.scoring import load_kernels
-from features.genetics.scoring_files import ScoringFile, read_scoring_file
+from features.genetics.scoring_files import ScoringFile, read_scoring_file, split_column
 from features.genetics.settings import AncestrySettings, GeneticSettings
 
 Floats = NDArray[np.float64]
@@ -112,7 +112,8 @@ def _scoring_files(source: Path, settings: GeneticSettings, threads: int) -> lis
         except BadInput as bad:
             return bad
 
-    with ThreadPoolExecutor(at_once([source / path for path in settings.scores.values()], threads)) as pool:
+    paths = [source / split_column(path)[0] for path in settings.scores.values()]
+    with ThreadPoolExecutor(at_once(paths, threads)) as pool:
         loaded = pool.submit(load_kernels) if threads > 1 else None
         found = list(pool.map(read, sorted(settings.scores.items())))
         if loaded is not None:
