@@ -14,6 +14,7 @@ HELD_VARIANCE = 0.8  # of the principal components under their own name, at most
 TAIL = 0.9793  # 95 % quantile of the Tracy-Widom distribution of real matrices
 CUTS, ROUNDS = (0.25, 0.5, 0.75), 15
 SMALLEST_SHARE, LEAST_WITHIN = 0.05, 0.02
+LEAST_LEFT = 0.01  # of a column's variance, beside the leading components, for two groups to be looked for in it
 
 
 def axes_of(points: Floats, rule: str) -> Floats:
@@ -21,8 +22,8 @@ def axes_of(points: Floats, rule: str) -> Floats:
 
     none keeps every column. principal_components keeps those that hold 80 % of the variance, at most ten. automatic keeps five
     columns or fewer as they are, and of more the principal components that stand out of noise together with the columns
-    that two groups describe better than one: centroids that differ in many columns make a component, centroids that differ
-    in a column or two make none, since every column was brought to one variance. It keeps at most 15 dimensions, and at
+    that two groups describe better than one in what these components leave: centroids that differ in many columns make a
+    component, centroids that differ in a column or two make none, since every column was brought to one variance. It keeps at most 15 dimensions, and at
     most one per 20 patients. Where less than two of either stand out, ten columns or fewer are kept as they are, and of more
     the first two components and the two columns of largest gain.
 
@@ -40,8 +41,11 @@ def axes_of(points: Floats, rule: str) -> Floats:
     if columns <= FEW_COLUMNS:
         return np.eye(columns)
     most = max(FEWEST_DIMENSIONS, min(MOST_DIMENSIONS, rows // PATIENTS_PER_DIMENSION))
-    common = min(components_above_noise(variances, rows), most)
-    gains = gains_of_two(points)
+    common = min(components_above_noise(variances, directions, rows), most)
+    leading = directions[:, :common]
+    rest = points - points @ leading @ leading.T
+    left = rest.var(axis=0) > LEAST_LEFT * points.var(axis=0)
+    gains = np.where(left, gains_of_two(rest), 0.0)
     order = np.argsort(-gains, kind="stable")
     # The BIC of two groups against one: a share and a distance more.
     divided = order[gains[order] > np.log(rows)][: most - common]
@@ -52,26 +56,39 @@ def axes_of(points: Floats, rule: str) -> Floats:
     return _joined(directions[:, :FEWEST_DIMENSIONS], order[:FEWEST_DIMENSIONS])
 
 
-def components_above_noise(variances: Floats, rows: int) -> int:
-    """Return how many principal components carry more than noise.
+def components_above_noise(variances: Floats, directions: Floats, rows: int) -> int:
+    """Return how many principal components carry more than noise, of one variance or of a variance per column.
 
     The largest of the remaining variances is held against the edge that independent noise of their mean variance would have
     in 95 % of samples (Johnstone 2001, doi 10.1214/aos/1009210544), one component after the other (Kritchman and Nadler 2008, doi
-    10.1016/j.chemolab.2008.06.002).
+    10.1016/j.chemolab.2008.06.002); then once more where what remains of each column was brought to one variance. A column of
+    which little is left beside the leading components makes the others stand out in the first, columns that share
+    something the components miss make many stand out in the second: the search ends where either says noise.
 
     Args:
         variances: of all components, falling, shape (columns,).
+        directions: of the components, shape (columns, columns).
         rows: they were computed from.
     """
     columns = len(variances)
     for number in range(columns - 1):
         left = columns - number
-        sides = np.sqrt(rows - 1) + np.sqrt(left)
-        spread = sides * (1 / np.sqrt(rows - 1) + 1 / np.sqrt(left)) ** (1 / 3)
-        edge = variances[number:].mean() * (sides**2 + TAIL * spread) / rows
-        if variances[number] <= edge:
+        edge = _noise_edge(rows, left)
+        if variances[number] <= edge * variances[number:].mean():
+            return number
+        rest = (directions[:, number:] * variances[number:]) @ directions[:, number:].T
+        spread = np.sqrt(np.maximum(np.diagonal(rest), 1e-12))
+        scaled = np.linalg.eigvalsh(rest / np.outer(spread, spread))
+        if scaled[-1] <= edge * scaled.sum() / left:
             return number
     return columns - 1
+
+
+def _noise_edge(rows: int, columns: int) -> float:
+    """Return the 95 % quantile of the largest sample variance of independent columns of variance 1."""
+    sides = np.sqrt(rows - 1) + np.sqrt(columns)
+    spread = sides * (1 / np.sqrt(rows - 1) + 1 / np.sqrt(columns)) ** (1 / 3)
+    return float((sides**2 + TAIL * spread) / rows)
 
 
 def gains_of_two(points: Floats) -> Floats:

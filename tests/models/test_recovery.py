@@ -74,15 +74,19 @@ def test_strata_of_two_columns_make_no_component_but_their_columns_are_kept() ->
     assert (principal.axes[:2] ** 2).sum() < 1.7
 
 
+@pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("factors", [0, 1, 3])
-def test_components_above_noise_are_the_planted_factors(factors: int) -> None:
+def test_components_above_noise_are_the_planted_factors(factors: int, scaled: bool) -> None:
+    """Scaling every column to one variance, as a representation does, leaves noise of unequal variances."""
     draws = np.random.default_rng(factors)
     loadings = np.linalg.qr(draws.normal(size=(20, 3)))[0][:, :factors] * 3
     found = []
     for _ in range(40):
         points = draws.normal(size=(300, factors)) @ loadings.T + draws.normal(size=(300, 20))
-        variances = np.linalg.eigvalsh(np.cov(points, rowvar=False))[::-1]
-        found.append(components_above_noise(variances, 300))
+        if scaled:
+            points = points / points.std(axis=0)
+        variances, directions = np.linalg.eigh(np.cov(points, rowvar=False))
+        found.append(components_above_noise(variances[::-1], directions[:, ::-1], 300))
     assert np.mean(np.array(found) == factors) >= 0.85
 
 
