@@ -22,8 +22,9 @@ def axes_of(points: Floats, rule: str) -> Floats:
 
     none keeps every column. principal_components keeps those that hold 80 % of the variance, at most ten. automatic keeps five
     columns or fewer as they are, and of more the principal components that stand out of noise together with the columns
-    that two groups describe better than one in what these components leave: centroids that differ in many columns make a
-    component, centroids that differ in a column or two make none, since every column was brought to one variance. It keeps at most 15 dimensions, and at
+    that two groups describe better than one, in what these components leave or more than they do any of these components:
+    centroids that differ in many columns make a component, centroids that differ in a column or two make none or a
+    blurred one, since every column was brought to one variance. It keeps at most 15 dimensions, and at
     most one per 20 patients. Where less than two of either stand out, ten columns or fewer are kept as they are, and of more
     the first two components and the two columns of largest gain.
 
@@ -42,10 +43,7 @@ def axes_of(points: Floats, rule: str) -> Floats:
         return np.eye(columns)
     most = max(FEWEST_DIMENSIONS, min(MOST_DIMENSIONS, rows // PATIENTS_PER_DIMENSION))
     common = min(components_above_noise(variances, directions, rows), most)
-    leading = directions[:, :common]
-    rest = points - points @ leading @ leading.T
-    left = rest.var(axis=0) > LEAST_LEFT * points.var(axis=0)
-    gains = np.where(left, gains_of_two(rest), 0.0)
+    gains = _gains_beside(points, directions[:, :common])
     order = np.argsort(-gains, kind="stable")
     # The BIC of two groups against one: a share and a distance more.
     divided = order[gains[order] > np.log(rows)][: most - common]
@@ -111,6 +109,15 @@ def gains_of_two(points: Floats) -> Floats:
         likelihood = (lower + np.logaddexp(0.0, odds)).sum(axis=0)
         gains = np.maximum(gains, likelihood + (scaled**2).sum(axis=0) / 2)
     return np.where(varied, gains, 0.0)
+
+
+def _gains_beside(points: Floats, leading: Floats) -> Floats:
+    """Return the gain of each column beside some components, or its own where that is larger than any component's."""
+    own, rest = gains_of_two(points), points - points @ leading @ leading.T
+    left = rest.var(axis=0) > LEAST_LEFT * points.var(axis=0)
+    beside = np.where(left, gains_of_two(rest), 0.0)
+    most = gains_of_two(points @ leading).max() if leading.shape[1] else -np.inf
+    return np.where(own > most, np.maximum(own, beside), beside)
 
 
 def _components(points: Floats) -> tuple[Floats, Floats]:
