@@ -3,20 +3,18 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 
-import models
+from experiments import seeds
 from experiments.compute import Compute, map_tasks
+from models.fingerprint import code_fingerprint, frame_bytes
 from models.strata_model import Recipe
 
 T = TypeVar("T")
 
-FITTING_LIBRARIES = ("numpy", "polars", "scikit-learn", "scipy")
 HEADER = "fingerprint"
 
 
@@ -74,10 +72,10 @@ def fingerprint_of(X: pl.DataFrame, recipe: Recipe, *settings: Any) -> str:
         settings: whatever else results depend on, such as the seed; told apart by their repr.
     """
     digest = hashlib.sha256()
-    for name in X.columns:
-        digest.update(f"{name}\x1f{X[name].dtype}\x1f".encode())
-        digest.update(_column_bytes(X[name]))
-    digest.update(repr((_plain(recipe), settings, _code())).encode())
+    for some in frame_bytes(X, X.columns):
+        digest.update(some)
+    code = code_fingerprint(Path(__file__).parent, Path(seeds.__file__))
+    digest.update(repr((_plain(recipe), settings, code)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -85,25 +83,6 @@ def _plain(recipe: Recipe) -> tuple[Any, ...]:
     options = recipe.options
     tables = [sorted(table.items()) for table in (options.modalities, options.weights, options.parameters)]
     return (recipe.clusterer, recipe.columns, tables, None if recipe.plan is None else recipe.plan)
-
-
-def _column_bytes(column: pl.Series) -> bytes:
-    if column.dtype.is_numeric():
-        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy().tobytes()
-    if column.dtype == pl.Binary:
-        return b"".join(b"-" if value is None else b"%d:%b" % (len(value), value) for value in column)
-    return "\x1f".join("\x1e" if value is None else str(value) for value in column).encode()
-
-
-@cache
-def _code() -> str:
-    digest = hashlib.sha256()
-    for folder in (Path(models.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder).as_posix().encode())
-            digest.update(path.read_bytes())
-    digest.update(repr([(name, version(name)) for name in FITTING_LIBRARIES]).encode())
-    return digest.hexdigest()
 
 
 def _opened(path: Path, fingerprint: str) -> dict[str, Any]:
