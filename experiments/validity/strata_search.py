@@ -13,14 +13,14 @@ from experiments.validity.strata_cohorts import SimulatedPatients
 
 CHEAP = SearchSettings(
     most_strata=4,
-    draws=19,
+    draws=39,
     splits=5,
     resamples=10,
     bootstraps=10,
     stop_when_decided=True,
 )
 CHEAPNESS = (
-    f"Cheap runs: {CHEAP.draws} draws of each null (p can be {1 / (CHEAP.draws + 1):g} at the least, so one deeper draw decides), "
+    f"Cheap runs: {CHEAP.draws} draws of each null, of which one may be deeper, "
     f"ended as soon as they cannot be passed; {CHEAP.resamples} resamples of the consensus, {CHEAP.splits} splits, "
     f"{CHEAP.bootstraps} bootstrap samples, up to {CHEAP.most_strata} strata. Thresholds are the defaults."
 )
