@@ -8,7 +8,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.explanation import FoldExplanation, pooled
-from experiments.figures import LOWERS, NO_DIRECTION, RAISES, head, literal, new_figure, shorten, shortened
+from experiments.figures import (
+    LOWERS,
+    NO_DIRECTION,
+    RAISES,
+    direction_colour,
+    head,
+    legend_patch,
+    literal,
+    new_figure,
+    shorten,
+    shortened,
+)
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +27,6 @@ MOST_BARS = 15
 MOST_PANELS = 6
 GROUPS = 5
 MOST_POINTS = 250  # per column of a beeswarm: a systematic sample, so that the file stays small
-CLEAR_DIRECTION = 0.2  # a weaker rank correlation is drawn as no clear direction
 
 
 def draw_bars(summary: pl.DataFrame, title: str) -> Any:
@@ -31,7 +41,9 @@ def draw_bars(summary: pl.DataFrame, title: str) -> Any:
     top = summary.sort("rank").head(MOST_BARS).reverse()
     figure, axes = new_figure(6.5, 1.3 + 0.27 * len(top))
     sizes, spread = top["mean_absolute"].to_numpy(), top["fold_spread"].fill_null(0.0).to_numpy()
-    axes.barh(range(len(top)), sizes, color=[_colour(value) for value in top["direction"]], height=0.7)
+    axes.barh(
+        range(len(top)), sizes, color=[direction_colour(value) for value in top["direction"]], height=0.7
+    )
     axes.errorbar(
         sizes,
         range(len(top)),
@@ -47,9 +59,9 @@ def draw_bars(summary: pl.DataFrame, title: str) -> Any:
     axes.grid(visible=False, axis="y")
     head(figure, title)
     handles = [
-        _patch(RAISES, "higher value, higher risk"),
-        _patch(LOWERS, "higher value, lower risk"),
-        _patch(NO_DIRECTION, "no clear direction, or a category"),
+        legend_patch(RAISES, "higher value, higher risk"),
+        legend_patch(LOWERS, "higher value, lower risk"),
+        legend_patch(NO_DIRECTION, "no clear direction, or a category"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
@@ -204,18 +216,6 @@ def _shades(values: pl.Series) -> Floats:
     known = values.cast(pl.Float64).fill_nan(None)
     ranks = (known.rank("average") - 1) / max(known.len() - known.null_count() - 1, 1)
     return np.asarray(ranks.fill_null(0.5).to_numpy(), dtype=np.float64)
-
-
-def _colour(direction: float | None) -> str:
-    if direction is None or abs(direction) < CLEAR_DIRECTION:
-        return NO_DIRECTION
-    return RAISES if direction > 0 else LOWERS
-
-
-def _patch(colour: str, label: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(color=colour, label=label)
 
 
 def _nothing(title: str) -> Any:

@@ -21,6 +21,7 @@ SEQUENCE: tuple[str, ...] = tuple(
     PALETTE[name] for name in ("blue", "orange", "green", "vermilion", "purple", "sky", "black", "grey")
 )
 RAISES, LOWERS, NO_DIRECTION = PALETTE["vermilion"], PALETTE["blue"], PALETTE["grey"]
+CLEAR_DIRECTION = 0.2  # a weaker rank correlation is drawn as no clear direction
 _STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "psystrata",  # ids follow from the content, not from a random number
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
@@ -66,6 +67,20 @@ def new_figure(
 def head(figure: Any, text: str) -> None:
     """Write a heading over the whole figure, from its left edge, so that long axis labels do not push it out."""
     figure.suptitle(literal(text), x=0.01, ha="left", fontsize=10)
+
+
+def direction_colour(direction: float | None) -> str:
+    """Return the colour of a rank correlation of value and contribution; None, as of a category, has no direction."""
+    if direction is None or abs(direction) < CLEAR_DIRECTION:
+        return NO_DIRECTION
+    return RAISES if direction > 0 else LOWERS
+
+
+def legend_patch(colour: str, label: str) -> Any:
+    """Return a coloured square with its label, for a legend that no drawn thing makes."""
+    from matplotlib.patches import Patch
+
+    return Patch(color=colour, label=label)
 
 
 def svg_text(figure: Any) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from experiments.run_contents import Cell, RunContents, csv_bytes
 from experiments.run_files import digest, result_bytes, result_frame
-from experiments.run_note import LEAST_SAID
+from experiments.run_note import LEAST_SAID, NoteTable, fitted
 
 OUTCOME = "patient strata"  # what stands in the place of an outcome; no outcome can be called so
 # What may leave the workspace, by the stage that writes it; each patient's stratum, probabilities and scores may not.
@@ -121,19 +121,25 @@ def figures_of_tests(tests: pl.DataFrame, summary: Mapping[str, Any]) -> dict[st
 
 
 def strata_note(tests: pl.DataFrame, summary: Mapping[str, Any], name: str) -> str:
-    """Return the Markdown note of a run: the claim, each test with its reason, each figure beside its threshold."""
-    lines = [f"**Claim: {summary['claim']}.**", "", "| test | result | why |", "|---|---|---|"]
-    lines += [
+    """Return the Markdown note of a run: the claim, each test with its reason, each figure beside its threshold.
+
+    Figures that a threshold decides on come first: where MLflow has no room for all, the others are left out before them.
+    """
+    results = [
         f"| {item['test']} | {str(item['status']).replace('_', ' ')} | {item['reason']} |"
         for item in summary["tests"]
     ]
-    lines += ["", "| test | figure | estimate | threshold | passed | n |", "|---|---|---|---|---|---|"]
-    lines += [
+    figures = [
         f"| {row['test']} | {row['figure']} | {_number(row['estimate'])} | {_number(row['threshold'])} | "
         f"{_word(row['passed'])} | {'' if row['n'] is None else row['n']} |"
-        for row in tests.iter_rows(named=True)
+        for row in tests.sort(pl.col("threshold").is_null(), maintain_order=True).iter_rows(named=True)
     ]
-    return "\n".join([*lines, "", f"Stratification card: artifacts, card/{name}.html. {LEAST_SAID}"])
+    tables = [
+        NoteTable("| test | result | why |", results),
+        NoteTable("| test | figure | estimate | threshold | passed | n |", figures),
+    ]
+    ending = f"Stratification card: artifacts, card/{name}.html. {LEAST_SAID}"
+    return fitted([f"**Claim: {summary['claim']}.**"], tables, ending)
 
 
 def _table_name(stage: str, table: str) -> str:

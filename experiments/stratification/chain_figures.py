@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from experiments.figures import PALETTE, RAISES, head, literal, new_figure, shortened
+from experiments.figures import PALETTE, RAISES, head, legend_patch, literal, new_figure, shortened
 from experiments.stratification.effect_grid import draw_grid, effect_bar, label_width
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,7 @@ def null_figure(draws: pl.DataFrame, tests: pl.DataFrame) -> Any:
     for spare in axes.ravel()[len(nulls) :]:
         spare.set_axis_off()
     axes.ravel()[0].set_ylabel("draws")
-    handles = [_line(RAISES, "the patients"), _patch(PALETTE["grey"], "draws of one group")]
+    handles = [_line(RAISES, "the patients"), legend_patch(PALETTE["grey"], "draws of one group")]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     head(figure, "Is there a valley that one group does not have?")
     return figure
@@ -259,9 +259,3 @@ def _marker(colour: str, marker: str, label: str) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
-
-
-def _patch(colour: str, label: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(color=colour, label=label)

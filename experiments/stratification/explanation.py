@@ -142,17 +142,16 @@ def explain_strata(
     memberships = membership_matrix(rows, found.memberships)
     strata = np.asarray(memberships.argmax(axis=1), dtype=np.int64)
     points, shares = two_directions(found.model.points(X))
+    made_alone, centres = X.select(made), rows["centre"].to_list()
     located = locate(rows, strata, smallest_cell=smallest_cell, seed=seed)
-    told, told_notes = _told(
-        X.select(made), strata, rows["centre"].to_list(), panel, sets=sets, seed=seed, compute=compute
-    )
+    told, told_notes = _told(made_alone, strata, centres, panel, sets=sets, seed=seed, compute=compute)
     tables = {
         **{name: schema.create_empty() for name, schema in SCHEMAS.items()},
         **told,
         "profile": profile(
             X.select(*made, *(name for name in beside if name not in made)),
             memberships,
-            rows["centre"].to_list(),
+            centres,
             made=made,
             smallest_cell=smallest_cell,
             seed=seed,
@@ -160,13 +159,28 @@ def explain_strata(
         "places": located.table,
         "place_shares": located.shares,
         "regions": regions(points, memberships, smallest_cell=smallest_cell),
-        "region_axes": region_axes(points, shares, X.select(made)),
+        "region_axes": region_axes(points, shares, made_alone),
     }
     if memberships.shape[1] > 1:
-        tables["centroids"] = centroids(
-            X.select(made), strata, rows["country"].to_list(), smallest_cell=smallest_cell
-        )
-    figures = draw_all(
+        countries = rows["country"].to_list()
+        tables["centroids"] = centroids(made_alone, strata, countries, smallest_cell=smallest_cell)
+    figures = _figures(found, tables, sets, patients=(points, strata) if public else None)
+    notes = (
+        *(() if located.result.status in ("passed", "not_asked") else (located.result.reason,)),
+        *told_notes,
+        DESCRIPTION_ONLY,
+    )
+    return Explained(tables, figures, notes, located.result)
+
+
+def _figures(
+    found: Found,
+    tables: Mapping[str, pl.DataFrame],
+    sets: Mapping[str, str],
+    *,
+    patients: tuple[Floats, Integers] | None,
+) -> dict[str, Any]:
+    return draw_all(
         Drawn(
             tables=tables,
             sets=sets,
@@ -176,15 +190,9 @@ def explain_strata(
             draws=found.draws,
             stability=found.stability,
             replication=found.replication,
-            patients=(points, strata) if public else None,
+            patients=patients,
         )
     )
-    notes = (
-        *(() if located.result.status in ("passed", "not_asked") else (located.result.reason,)),
-        *told_notes,
-        DESCRIPTION_ONLY,
-    )
-    return Explained(tables, figures, notes, located.result)
 
 
 def membership_matrix(rows: pl.DataFrame, memberships: pl.DataFrame) -> Floats:

@@ -53,8 +53,8 @@ def find_panel(
     """Search the smallest panel, forward, with the whole selection inside each outer fold.
 
     The size is the smallest whose 95 % interval of out-of-fold balanced accuracy lies at or above the declared accuracy as a whole,
-    so that no panel is promised for a lucky mean; patients are dealt into folds three times over. The columns at that size are then selected on all patients. That none
-    is reached is a result.
+    so that no panel is promised for a lucky mean; patients are dealt into folds three times over. The columns at that size are then
+    selected on all patients. That none is reached is a result.
 
     Args:
         X: the columns as a clinician sees them, one row per patient.
@@ -66,31 +66,14 @@ def find_panel(
         seed: study's seed.
         compute: where the selections run.
     """
-    most = min(settings.most, X.width)
-    deals = [
-        folds_of(strata, centres, settings.folds, seed_for(seed, "stratify", "panel folds", repeat))
-        for repeat in range(REPEATS)
-    ]
-    tests = [deal == number for deal in deals if deal is not None for number in range(int(deal.max()) + 1)]
-    tasks = [
-        PathTask(
-            X,
-            strata,
-            tuple(centres),
-            test,
-            most,
-            settings.folds,
-            seed_for(seed, "stratify", "panel", number),
-        )
-        for number, test in enumerate([*tests, None])
-    ]
+    tasks = _tasks(X, strata, tuple(centres), settings, seed)
     *outer, last = map_tasks(select_path, tasks, compute, "smallest panel")
-    size, intervals = None, []
-    for number in range(min(len(one.columns) for one in [*outer, last])):
-        found = accuracy_interval(np.array([one.accuracy[number] for one in outer]), settings.folds)
-        intervals.append(found)
-        if size is None and _reaches(found, settings.accuracy):
-            size = number + 1
+    intervals = [
+        accuracy_interval(np.array([one.accuracy[number] for one in outer]), settings.folds)
+        for number in range(min(len(one.columns) for one in [*outer, last]))
+    ]
+    reached = (number + 1 for number, one in enumerate(intervals) if _reaches(one, settings.accuracy))
+    size = next(reached, None)
     path = _path_table(
         intervals,
         size,
@@ -101,6 +84,22 @@ def find_panel(
     )
     columns = _columns_table(outer, last, size, len(intervals), sets)
     return Panel(path, columns, size, _sentence(columns, size, intervals, beside, settings))
+
+
+def _tasks(
+    X: pl.DataFrame, strata: Integers, centres: tuple[str | None, ...], settings: PanelSettings, seed: int
+) -> list[PathTask]:
+    """Return one selection per outer fold of each deal, and the one on all patients last."""
+    deals = [
+        folds_of(strata, centres, settings.folds, seed_for(seed, "stratify", "panel folds", repeat))
+        for repeat in range(REPEATS)
+    ]
+    tests = [deal == number for deal in deals if deal is not None for number in range(int(deal.max()) + 1)]
+    most = min(settings.most, X.width)
+    return [
+        PathTask(X, strata, centres, test, most, settings.folds, seed_for(seed, "stratify", "panel", number))
+        for number, test in enumerate([*tests, None])
+    ]
 
 
 def _reaches(found: Interval, declared: float) -> bool:

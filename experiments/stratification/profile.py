@@ -102,19 +102,11 @@ def profile(
     known = np.isfinite(coded.values)
     middle, spread = _moments(coded.values, known)
     scaled = np.where(known, (coded.values - middle) / np.where(spread > 0, spread, 1.0), 0.0)
-    overall = _over(weights, scaled, known)
-    square = _over(weights, scaled**2, known)
-    deviation = np.sqrt(np.maximum(square - overall**2, 0.0))
+    drawn = _drawn_effects(weights, memberships, scaled, known)
     frames = []
     for stratum in range(memberships.shape[1]):
-        share = memberships[:, stratum]
-        effects = _over(weights * share, scaled, known)
-        drawn = np.divide(
-            effects - overall, deviation, out=np.full_like(effects, np.nan), where=deviation > 1e-9
-        )
-        with np.errstate(invalid="ignore"):
-            own = _over(share[None, :], scaled, known)[0]
-        lower, upper = _percentiles(drawn)
+        own = _over(memberships[:, stratum][None, :], scaled, known)[0]
+        lower, upper = _percentiles(drawn[stratum])
         frames.append(
             pl.DataFrame(
                 {
@@ -134,6 +126,21 @@ def profile(
         suppressed(table, X, strata, memberships.shape[1], smallest_cell).sort("stratum", "column", "level"),
         cast=True,
     )
+
+
+def _drawn_effects(weights: Floats, memberships: Floats, scaled: Floats, known: Flags) -> list[Floats]:
+    """Return each stratum's effect sizes in the bootstrap samples, shape (samples, columns) each; NaN without spread."""
+    overall = _over(weights, scaled, known)
+    deviation = np.sqrt(np.maximum(_over(weights, scaled**2, known) - overall**2, 0.0))
+    return [
+        np.divide(
+            _over(weights * share, scaled, known) - overall,
+            deviation,
+            out=np.full_like(overall, np.nan),
+            where=deviation > 1e-9,
+        )
+        for share in memberships.T
+    ]
 
 
 def suppressed(

@@ -11,7 +11,9 @@ from experiments.figures import (
     NO_DIRECTION,
     PALETTE,
     RAISES,
+    direction_colour,
     head,
+    legend_patch,
     literal,
     new_figure,
     shorten,
@@ -22,7 +24,6 @@ from experiments.stratification.effect_grid import draw_grid, effect_bar, label_
 MOST_ROWS = 25  # of the heat map
 MOST_BARS = 15
 PER_LINE = 5  # panels of the importance side by side
-CLEAR_DIRECTION = 0.2  # a weaker rank correlation is drawn as no clear direction
 
 
 def heat_map_figure(profile: pl.DataFrame, sets: Mapping[str, str], regions: pl.DataFrame) -> Any:
@@ -112,30 +113,17 @@ def importance_figure(importance: pl.DataFrame) -> Any:
     most = _largest(importance.filter(pl.col("stratum") > 0))
     for place, (panel, stratum) in enumerate(zip(panels, strata, strict=False)):
         rows = {row["column"]: row for row in importance.filter(pl.col("stratum") == stratum).to_dicts()}
-        own = [rows[name] for name in top]
-        sizes = np.array([row["mean_absolute"] for row in own])
-        spread = np.array([row["fold_spread"] or 0.0 for row in own])
-        panel.barh(range(len(top)), sizes, color=[_colour(row["direction"]) for row in own], height=0.7)
-        panel.errorbar(
-            sizes,
-            range(len(top)),
-            xerr=np.vstack([np.minimum(spread, sizes), spread]),
-            fmt="none",
-            ecolor="#333333",
-            elinewidth=0.8,
-            capsize=1.5,
-        )
+        _importance_bars(panel, [rows[name] for name in top])
         panel.set_yticks(range(len(top)), labels if place % wide == 0 else ["" for _ in top])
         panel.set_ylim(len(top) - 0.4, -0.6)
         panel.set_xlim(0, most)
         panel.set_title(f"stratum {stratum}", fontsize=9)
-        panel.grid(visible=False, axis="y")
     for panel in panels[len(strata) :]:
         panel.set_axis_off()
     handles = [
-        _patch(RAISES, "higher value: rather this one"),
-        _patch(LOWERS, "lower value: rather this one"),
-        _patch(NO_DIRECTION, "no direction, or a category"),
+        legend_patch(RAISES, "higher value: rather this one"),
+        legend_patch(LOWERS, "lower value: rather this one"),
+        legend_patch(NO_DIRECTION, "no direction, or a category"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     head(
@@ -144,6 +132,24 @@ def importance_figure(importance: pl.DataFrame) -> Any:
         "(mean |SHAP|, log-odds of the stratum; whisker: standard deviation between folds)",
     )
     return figure
+
+
+def _importance_bars(panel: Any, rows: list[dict[str, Any]]) -> None:
+    """Draw the columns of one stratum from above, each with the standard deviation between folds."""
+    sizes = np.array([row["mean_absolute"] for row in rows])
+    spread = np.array([row["fold_spread"] or 0.0 for row in rows])
+    colours = [direction_colour(row["direction"]) for row in rows]
+    panel.barh(range(len(rows)), sizes, color=colours, height=0.7)
+    panel.errorbar(
+        sizes,
+        range(len(rows)),
+        xerr=np.vstack([np.minimum(spread, sizes), spread]),
+        fmt="none",
+        ecolor="#333333",
+        elinewidth=0.8,
+        capsize=1.5,
+    )
+    panel.grid(visible=False, axis="y")
 
 
 def _largest(rows: pl.DataFrame) -> float:
@@ -169,51 +175,8 @@ def panel_figure(accuracy: pl.DataFrame, columns: pl.DataFrame) -> Any:
         columns=2,
     )
     left, right = axes.ravel()
-    sizes = path["size"].to_numpy()
-    banded = path.drop_nulls(["lower", "upper"])
-    left.fill_between(
-        banded["size"], banded["lower"], banded["upper"], color=PALETTE["blue"], alpha=0.18, linewidth=0
-    )
-    left.plot(
-        sizes,
-        path["accuracy"],
-        "o-",
-        color=PALETTE["blue"],
-        markersize=4,
-        label="panel (band: 95 % interval)",
-    )
-    whole = accuracy.filter(pl.col("classifier") == "all_columns").drop_nulls("accuracy")
-    if not whole.is_empty():
-        left.axhline(
-            whole["accuracy"][0],
-            color=PALETTE["green"],
-            linestyle=":",
-            label=f"all {whole['size'][0]} columns",
-        )
-    left.axhline(
-        path["declared"][0],
-        color=PALETTE["black"],
-        linestyle="--",
-        linewidth=1,
-        label=f"declared: {path['declared'][0]:g}",
-    )
-    left.axhline(
-        path["chance"][0], color=PALETTE["grey"], linewidth=1, label=f"by chance: {path['chance'][0]:.2f}"
-    )
     chosen = path.filter("chosen")
-    if not chosen.is_empty():
-        left.plot(
-            chosen["size"],
-            chosen["accuracy"],
-            "D",
-            color=RAISES,
-            markersize=8,
-            label=f"chosen: {chosen['size'][0]}",
-        )
-    left.set_ylim(0, 1.03)
-    left.set_xticks(sizes)
-    left.set_xlabel("columns of the panel")
-    left.set_ylabel("balanced accuracy, out of fold")
+    _accuracy_by_size(left, path, chosen, accuracy.filter(pl.col("classifier") == "all_columns"))
     figure.legend(loc="outside lower center", ncols=5)
     _chosen_columns(right, shown)
     reached = (
@@ -223,6 +186,31 @@ def panel_figure(accuracy: pl.DataFrame, columns: pl.DataFrame) -> Any:
     )
     head(figure, reached)
     return figure
+
+
+def _accuracy_by_size(panel: Any, path: pl.DataFrame, chosen: pl.DataFrame, whole: pl.DataFrame) -> None:
+    """Draw the accuracy of panels of each size, beside that of all columns, the declared one and chance."""
+    blue, black, grey = PALETTE["blue"], PALETTE["black"], PALETTE["grey"]
+    banded = path.drop_nulls(["lower", "upper"])
+    panel.fill_between(banded["size"], banded["lower"], banded["upper"], color=blue, alpha=0.18, linewidth=0)
+    panel.plot(
+        path["size"], path["accuracy"], "o-", color=blue, markersize=4, label="panel (band: 95 % interval)"
+    )
+    for row in whole.drop_nulls("accuracy").iter_rows(named=True):
+        panel.axhline(
+            row["accuracy"], color=PALETTE["green"], linestyle=":", label=f"all {row['size']} columns"
+        )
+    declared, chance = path["declared"][0], path["chance"][0]
+    panel.axhline(declared, color=black, linestyle="--", linewidth=1, label=f"declared: {declared:g}")
+    panel.axhline(chance, color=grey, linewidth=1, label=f"by chance: {chance:.2f}")
+    for row in chosen.iter_rows(named=True):
+        panel.plot(
+            row["size"], row["accuracy"], "D", color=RAISES, markersize=8, label=f"chosen: {row['size']}"
+        )
+    panel.set_ylim(0, 1.03)
+    panel.set_xticks(path["size"].to_numpy())
+    panel.set_xlabel("columns of the panel")
+    panel.set_ylabel("balanced accuracy, out of fold")
 
 
 def _chosen_columns(panel: Any, shown: pl.DataFrame) -> None:
@@ -242,15 +230,3 @@ def _chosen_columns(panel: Any, shown: pl.DataFrame) -> None:
     panel.set_xlim(0, 1)
     panel.set_xlabel("share of the folds that choose it\n(blue: in the panel, numbered as taken)")
     panel.grid(visible=False, axis="y")
-
-
-def _colour(direction: float | None) -> str:
-    if direction is None or abs(direction) < CLEAR_DIRECTION:
-        return NO_DIRECTION
-    return RAISES if direction > 0 else LOWERS
-
-
-def _patch(colour: str, label: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(color=colour, label=label)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from experiments.run_note import LEAST_SAID, MOST_CHARACTERS, NoteTable, fitted
 from experiments.strata_contents import figures_of_tests, strata_note
 from experiments.stratification.chain import table_of_tests
 from experiments.stratification.verdict import CHAIN, CONTINUUM, Figure, Status, TestResult, verdict
@@ -101,3 +102,29 @@ def test_no_figures_give_an_empty_table_of_the_same_columns() -> None:
     assert empty.is_empty()
     assert empty.columns == table_of_tests([TestResult("number", "passed", "", (Figure("a", 1.0),))]).columns
     assert isinstance(empty, pl.DataFrame)
+
+
+def test_a_note_longer_than_mlflow_keeps_ends_in_whole_sentences_and_says_what_is_left_out() -> None:
+    beside = tuple(Figure(f"separation_{number}", number / 500) for number in range(300))
+    decides = Figure("prediction_strength", 0.9, 0.8, True, n=10)
+    found = verdict(2, [TestResult("number", "passed", "Two.", (*beside, decides))], REQUIRED)
+    table = table_of_tests(found.tests)
+    note = strata_note(table, found.to_json(), "biology")
+    shown = sum("| separation_" in line for line in note.splitlines())
+    assert MOST_CHARACTERS - 60 < len(note) <= MOST_CHARACTERS  # another row would not fit
+    assert "| number | prediction_strength | 0.900 | 0.800 | yes | 10 |" in note
+    assert note.endswith(
+        f"{300 - shown} more rows stand in the tables among the artifacts. "
+        f"Stratification card: artifacts, card/biology.html. {LEAST_SAID}"
+    )
+
+
+def test_a_table_of_which_no_row_fits_leaves_no_header_behind() -> None:
+    first, second = NoteTable("| a |", ["| 1 |"] * 40), NoteTable("| b |", ["| 2 |"])
+    whole = fitted(["Claim."], [first, second], "End.")
+    assert "| b |\n|---|\n| 2 |" in whole
+    assert "more row" not in whole
+    cut = fitted(["Claim."], [first, second], "End.", most=200)
+    assert "| 1 |" in cut
+    assert "| b |" not in cut
+    assert fitted(["Claim."], [first, second], "End.", most=1).startswith("Claim.\n\n41 more rows stand")
