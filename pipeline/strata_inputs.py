@@ -19,7 +19,17 @@ from pipeline.files import read_frame, read_table
 from pipeline.settings.stratification import Stratification
 from pipeline.settings.study import Study
 
-ROW_COLUMNS = ("prediction_id", "patient_id", "centre", "country", "network", "sex", "age_band")
+ROW_COLUMNS = (
+    "prediction_id",
+    "patient_id",
+    "position",  # shared by rows that are suspected of being one person
+    "family",
+    "centre",
+    "country",
+    "network",
+    "sex",
+    "age_band",
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.compute import Compute, map_tasks
 from experiments.seeds import seed_for
+from experiments.stratification.families import number_of_units, rows_of_units
 from models.errors import BadTarget
 from models.strata_model import PreparedPatients, Recipe, StrataModel, prepare_patients
 
@@ -84,11 +85,22 @@ def consensus_matrices(
     }
 
 
-def subsamples(patients: int, resamples: int, share: float, seed: int) -> list[Integers]:
-    """Return the rows of each subsample, ascending; each of the same size, without replacement."""
-    size = max(2, round(share * patients))
+def subsamples(
+    patients: int, resamples: int, share: float, seed: int, families: Integers | None = None
+) -> list[Integers]:
+    """Return the rows of each subsample, ascending; each of as many units, without replacement.
+
+    Args:
+        patients: how many there are.
+        resamples: how many subsamples.
+        share: of the units in each: families, and patients without relatives.
+        seed: study's seed.
+        families: number of each patient's family, shape (patients,), which is drawn whole; None: nobody has relatives.
+    """
+    units = number_of_units(families, patients)
+    size = max(2, round(share * units))
     draws = (np.random.default_rng(seed_for(seed, "consensus", number)) for number in range(resamples))
-    return [np.sort(draw.choice(patients, size, replace=False)) for draw in draws]
+    return [rows_of_units(draw.choice(units, size, replace=False), families) for draw in draws]
 
 
 def k_means_seed(seed: int, number: int) -> int:
@@ -141,6 +153,7 @@ def consensus_by_number(
     smallest_share: float,
     seed: int,
     prepared: PreparedPatients | None = None,
+    families: Integers | None = None,
 ) -> dict[int, float]:
     """Return the share of ambiguous pairs of the recipe itself for each k; the smaller the better.
 
@@ -157,6 +170,7 @@ def consensus_by_number(
         smallest_share: of the patients in a stratum.
         seed: of subsamples and fits.
         prepared: of the same rows, where it was made already.
+        families: number of each patient's family, shape (patients,), drawn whole; None: nobody has relatives.
     """
     whole = prepared or prepare_patients(X, recipe)
     found = dict.fromkeys(sorted(set(ks)), WHOLLY_AMBIGUOUS)
@@ -164,7 +178,7 @@ def consensus_by_number(
     if not eligible:
         return found
     looked_at = _looked_at(X.height, seed)
-    chosen = subsamples(X.height, resamples, SHARE, seed)
+    chosen = subsamples(X.height, resamples, SHARE, seed, families)
     labels: dict[int, list[Integers]] = {k: [] for k in eligible}
     places, rows = [], []
     for number, some in enumerate(chosen):

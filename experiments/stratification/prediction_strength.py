@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.compute import Compute
 from experiments.seeds import seed_for
+from experiments.stratification.families import families_fingerprint, halves
 from experiments.stratification.journal import fingerprint_of, resumed_map
 from models.errors import BadTarget
 from models.strata_model import Recipe, StrataModel, prepare_patients
@@ -29,12 +30,14 @@ class SplitTask:
         recipe: fitted in either half.
         ks: numbers of strata.
         seed: of the split and the fits.
+        families: number of each patient's family, shape (patients,); None: nobody has relatives.
     """
 
     X: pl.DataFrame
     recipe: Recipe
     ks: tuple[int, ...]
     seed: int
+    families: Integers | None = None
 
 
 def prediction_strength(
@@ -46,6 +49,7 @@ def prediction_strength(
     seed: int,
     compute: Compute,
     journal: Path | None = None,
+    families: Integers | None = None,
 ) -> pl.DataFrame:
     """Return how well the strata of one half of the patients foretell those of the other, for each number of strata.
 
@@ -61,6 +65,7 @@ def prediction_strength(
         seed: study's seed.
         compute: where the splits run.
         journal: folder in which finished splits are kept; None: nowhere.
+        families: number of each patient's family, shape (patients,), which no split parts; None: nobody has relatives.
 
     Returns:
         k, mean (over splits) and error (standard error of that mean over splits, both directions of a split as one); null where
@@ -68,7 +73,7 @@ def prediction_strength(
     """
     numbers = tuple(sorted(set(ks)))
     tasks = [
-        SplitTask(X, recipe, numbers, seed_for(seed, "stratify", "prediction_strength", number))
+        SplitTask(X, recipe, numbers, seed_for(seed, "stratify", "prediction_strength", number), families)
         for number in range(splits)
     ]
     results = resumed_map(
@@ -78,7 +83,7 @@ def prediction_strength(
         compute,
         "prediction strength",
         path=None if journal is None else journal / JOURNAL_FILE,
-        fingerprint=fingerprint_of(X, recipe, numbers, seed),
+        fingerprint=fingerprint_of(X, recipe, numbers, seed, families_fingerprint(families)),
     )
     found = np.array(results, dtype=np.float64)
     errors = found.std(axis=0, ddof=1) / np.sqrt(splits) if splits > 1 else np.full(len(numbers), np.nan)
@@ -89,10 +94,10 @@ def prediction_strength(
 
 def strength_of_split(task: SplitTask) -> list[float]:
     """Return the strength of each number of strata in one split, the mean of both directions; NaN where nothing was fitted."""
-    order = np.random.default_rng(task.seed).permutation(task.X.height)
-    halves = [task.X[np.sort(half)] for half in np.array_split(order, 2)]
-    fitted = [_fits(half, task) for half in halves]
-    return [_both_directions(halves, [fits.get(k) for fits in fitted], k) for k in task.ks]
+    generator = np.random.default_rng(task.seed)
+    parts = [task.X[half] for half in halves(task.X.height, task.families, generator)]
+    fitted = [_fits(part, task) for part in parts]
+    return [_both_directions(parts, [fits.get(k) for fits in fitted], k) for k in task.ks]
 
 
 def smallest_share_together(strata: Integers, foretold: Integers) -> float:
@@ -125,14 +130,14 @@ def _fits(X: pl.DataFrame, task: SplitTask) -> dict[int, StrataModel]:
     return found
 
 
-def _both_directions(halves: list[pl.DataFrame], models: list[StrataModel | None], k: int) -> float:
+def _both_directions(parts: list[pl.DataFrame], models: list[StrataModel | None], k: int) -> float:
     first, second = models
     if k == 1:
         return 1.0
     if first is None or second is None:
         return float("nan")
     found = []
-    for half, own, other in ((halves[1], second, first), (halves[0], first, second)):
-        strata = own.assign(half)
-        found.append(smallest_share_together(strata, other.assign(half)) if strata.max() == k - 1 else 0.0)
+    for part, own, other in ((parts[1], second, first), (parts[0], first, second)):
+        strata = own.assign(part)
+        found.append(smallest_share_together(strata, other.assign(part)) if strata.max() == k - 1 else 0.0)
     return float(np.mean(found))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from experiments.compute import Compute
 from experiments.disclosure import suppress_counts
 from experiments.seeds import seed_for
+from experiments.stratification.families import draw_within, families_fingerprint
 from experiments.stratification.journal import fingerprint_of, resumed_map
 from experiments.stratification.schemas import Stability
 from experiments.stratification.verdict import Figure, Status, TestResult
@@ -26,7 +27,7 @@ JOURNAL_FILE = "stability.jsonl"
 
 @dataclass(frozen=True)
 class BootstrapTask:
-    """One bootstrap refit: patients, their centres and strata, what is done to them, and the seed of the draw."""
+    """One bootstrap refit: patients, their centres, strata and families, what is done to them, and the seed of the draw."""
 
     X: pl.DataFrame
     centres: Integers
@@ -34,6 +35,7 @@ class BootstrapTask:
     recipe: Recipe
     k: int
     seed: int
+    families: Integers | None = None
 
 
 def stability_test(
@@ -48,10 +50,11 @@ def stability_test(
     seed: int,
     compute: Compute,
     journal: Path | None = None,
+    families: Integers | None = None,
 ) -> tuple[pl.DataFrame, TestResult]:
     """Find the strata anew in bootstrap samples, with everything that is fitted, and compare.
 
-    Each sample draws the patients of each centre with replacement. Each stratum is compared with the refitted one most like
+    Each sample draws the patients of each centre with replacement, families whole. Each stratum is compared with the refitted one most like
     it, among the patients drawn: Jaccard similarity, intersection over union (Hennig 2007, doi 10.1016/j.csda.2006.11.025:
     from 0.75 on the mean of a stable stratum, below 0.6 of one that dissolves). A sample in which the recipe cannot be fitted
     finds nothing again: 0 for every stratum.
@@ -67,12 +70,15 @@ def stability_test(
         seed: study's seed.
         compute: where the refits run.
         journal: folder of finished refits, so that an interrupted test goes on; None: nowhere.
+        families: number of each patient's family, shape (patients,); None: nobody has relatives.
 
     Returns:
         schemas.Stability with every count (see `suppressed_stability`), and the test, passed where every stratum is stable.
     """
     tasks = [
-        BootstrapTask(X, centres, labels, recipe, k, seed_for(seed, "stratify", "bootstrap", number))
+        BootstrapTask(
+            X, centres, labels, recipe, k, seed_for(seed, "stratify", "bootstrap", number), families
+        )
         for number in range(bootstraps)
     ]
     made_from = (centres.astype(np.int64).tobytes(), labels.astype(np.int64).tobytes())
@@ -84,7 +90,12 @@ def stability_test(
         "bootstrap of the strata",
         path=None if journal is None else journal / JOURNAL_FILE,
         fingerprint=fingerprint_of(
-            X, recipe, *(hashlib.sha256(one).hexdigest() for one in made_from), k, seed
+            X,
+            recipe,
+            *(hashlib.sha256(one).hexdigest() for one in made_from),
+            k,
+            seed,
+            families_fingerprint(families),
         ),
     )
     return _judged([one for one in found if one is not None], labels, k, bootstraps, threshold)
@@ -98,7 +109,7 @@ def suppressed_stability(frame: pl.DataFrame, smallest_cell: int) -> pl.DataFram
 def bootstrap_jaccard(task: BootstrapTask) -> list[float] | None:
     """Return each stratum's largest Jaccard similarity in one bootstrap refit, or None where nothing could be fitted."""
     generator = np.random.default_rng(task.seed)
-    drawn = draw_within(task.centres, generator)
+    drawn = draw_within(task.centres, generator, task.families)
     try:
         fitted = StrataModel.fit(task.X[drawn], task.recipe, task.k, int(generator.integers(2**32)))
         members = np.unique(drawn)
@@ -106,15 +117,6 @@ def bootstrap_jaccard(task: BootstrapTask) -> list[float] | None:
     except BadTarget:
         return None
     return list(map(float, largest_jaccard(task.labels[members], again, task.k)))
-
-
-def draw_within(groups: Integers, generator: np.random.Generator) -> Integers:
-    """Return row positions drawn with replacement within each group, each group keeping its size; increasing."""
-    drawn = [
-        generator.choice(rows, size=len(rows), replace=True)
-        for rows in (np.flatnonzero(groups == group) for group in np.unique(groups))
-    ]
-    return np.sort(np.concatenate(drawn))
 
 
 def largest_jaccard(first: Integers, second: Integers, k: int) -> Floats:
