@@ -89,19 +89,18 @@ def _selection_panels(figure: Any, axes: Any, table: pl.DataFrame, tests: pl.Dat
     left.set_title("prediction strength (bar: standard error)", fontsize=9)
     pairs = table.drop_nulls("consensus")
     right.plot(pairs["k"], pairs["consensus"], "o-", color=PALETTE["blue"], label="the patients")
-    one = table.drop_nulls("consensus_null")
-    right.plot(
-        one["k"], one["consensus_null"], "s--", color=PALETTE["grey"], label="one group (mean of draws)"
-    )
+    one, beside = table.drop_nulls("consensus_null"), pairs.drop_nulls("consensus_index")
+    if not one.is_empty():
+        right.plot(
+            one["k"], one["consensus_null"], "s--", color=PALETTE["grey"], label="one group (mean of draws)"
+        )
     most = float(np.nanmax([*pairs["consensus"].to_list(), *one["consensus_null"].to_list(), 0.05]))
-    right.set_ylim(-0.2 * most, 1.12 * most)
-    for row in pairs.drop_nulls("consensus_index").iter_rows(named=True):
+    right.set_ylim(0 if beside.is_empty() else -0.2 * most, 1.12 * most)
+    for row in beside.iter_rows(named=True):
         index = round(row["consensus_index"], 2) + 0.0
         right.text(row["k"], -0.1 * most, f"{index:.2f}", ha="center", va="center", fontsize=7.5)
-    right.set_title(
-        "ambiguous pairs of consensus clustering\n(below: log10 of one group's over the patients')",
-        fontsize=9,
-    )
+    below = "" if beside.is_empty() else "\n(below: log10 of one group's over the patients')"
+    right.set_title(f"share of ambiguous pairs, consensus clustering{below}", fontsize=9)
     figure.legend(loc="outside lower center", ncols=2)
     for panel in (left, right):
         panel.set_xlabel("number of strata")

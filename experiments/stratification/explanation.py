@@ -168,7 +168,7 @@ def explain_strata(
     notes = (
         *(() if located.result.status in ("passed", "not_asked") else (located.result.reason,)),
         *told_notes,
-        DESCRIPTION_ONLY,
+        *((DESCRIPTION_ONLY,) if memberships.shape[1] > 1 else ()),
     )
     return Explained(tables, figures, notes, located.result)
 

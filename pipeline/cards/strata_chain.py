@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 
 from experiments.stratification import schemas
+from experiments.stratification.verdict import CHAIN
 from pipeline.cards.flow import Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
 from pipeline.cards.tables import in_brackets
-from pipeline.cards.wording import number
+from pipeline.cards.wording import interval, number, p_value
 from pipeline.files import read_table
 from pipeline.settings.stratification import Stratification
 
@@ -28,6 +29,30 @@ RESULTS = {
     "not_asked": "not run",
 }
 
+FIGURES = {
+    "p_copula": "p against one group as a copula",
+    "p_continuum": "p against one group as a continuum",
+    "separation": "deepest valley between two strata (0 none, 1 to the ground)",
+    "number": "number of strata taken",
+    "prediction_strength": "prediction strength",
+    "smallest_share": "share of patients in the smallest stratum",
+    "consensus_p": "p of the consensus against one group",
+    "consensus_index": "ambiguous pairs: log10 of one group's over the patients'",
+    "number_by_gap": "number by the gap statistic",
+    "number_by_bic": "number by BIC",
+    "likelihood_ratio_p": "p of the likelihood ratio against one stratum fewer",
+    "samples_not_fitted": "bootstrap samples without a fit",
+}
+WHOLE_NUMBERS = ("number", "number_by_gap", "number_by_bic", "number_of_strata", "samples_not_fitted")
+P_VALUES = ("p_copula", "p_continuum", "consensus_p", "likelihood_ratio_p", "p_adjusted")
+STANDS_ON = {
+    "one_group": "draws",
+    "number": "draws",
+    "stability": "bootstrap samples",
+    "replication": "patients",
+    "value": "patients",
+}
+
 
 def chain_section(
     asked: Stratification, outcome: Mapping[str, Any], tests: pl.DataFrame, folder: Path
@@ -43,23 +68,18 @@ def chain_section(
         }
         for item in outcome["tests"]
     ]
-    figures: Table = [
-        {
-            "test": row["test"],
-            "figure": row["figure"].replace("_", " "),
-            "estimate": number(row["estimate"]) + in_brackets(row["lower"], row["upper"]),
-            "threshold": "" if row["threshold"] is None else f"{row['threshold']:g}",
-            "passed": "" if row["passed"] is None else "passed" if row["passed"] else "FAILED",
-            "n": count(row["n"]),
-        }
-        for row in tests.iter_rows(named=True)
-    ]
+    ordered = tests.sort(
+        pl.col("test").replace_strict(CHAIN, list(range(len(CHAIN))), return_dtype=pl.Int32),
+        pl.col("threshold").is_null(),
+        maintain_order=True,
+    )
+    figures = [_figure(row) for row in ordered.iter_rows(named=True)]
     return Section(
         "chain",
         "The chain of tests",
         (
             "The tests, their order and their thresholds were declared in the study file before any result was seen. "
-            "A continuum is a valid answer.",
+            "A continuum is a valid answer. A figure without a threshold stands beside and decides nothing.",
         ),
         (("Tests", rows), ("Every figure of the tests", figures)),
         drawn(folder / "figures", {"null": "Separation in the patients and in draws of one group"}),
@@ -75,11 +95,11 @@ def number_section(folder: Path) -> Section:
             "prediction strength": _blank(row["prediction_strength"]),
             "ambiguous pairs": _blank(row["consensus"]),
             "in one group": _blank(row["consensus_null"]),
-            "p of consensus": _blank(row["consensus_p"]),
+            "p of consensus": p_value(row["consensus_p"]),
             "gap": _blank(row["gap"]),
             "BIC": "" if row["bic"] is None else f"{row['bic']:,.0f}",
-            "likelihood ratio p": _blank(row["likelihood_ratio_p"]),
-            "separation": _blank(row["separation"]),
+            "likelihood ratio p": p_value(row["likelihood_ratio_p"]),
+            "deepest valley": _blank(row["separation"]),
             "smallest stratum": "" if row["smallest"] is None else f"{100 * row['smallest']:.0f} %",
         }
         for row in table.iter_rows(named=True)
@@ -89,7 +109,8 @@ def number_section(folder: Path) -> Section:
         "How many strata",
         (
             "Prediction strength, consensus against one group and the size of the smallest stratum decide; gap, BIC and the bootstrap "
-            "likelihood ratio of a number against one fewer stand beside. A number chosen here is no claim where test 1 failed.",
+            "likelihood ratio of a number against one fewer stand beside. A number chosen here is no claim where the test of one group "
+            "failed.",
         ),
         (("By number of strata", without_empty_columns(rows)),),
         drawn(folder / "figures", {"selection": "Prediction strength and consensus by number of strata"}),
@@ -106,7 +127,7 @@ def stability_section(folder: Path) -> Section | None:
             "stratum": str(row["stratum"]),
             "patients": "suppressed" if row["n"] is None else count(row["n"]),
             "mean Jaccard": number(row["mean_jaccard"], digits=2),
-            "2.5th to 97.5th percentile": in_brackets(row["lower"], row["upper"]).strip(" ()"),
+            "2.5th to 97.5th percentile": interval(row["lower"], row["upper"], digits=2),
             "stable": "passed" if row["stable"] else "FAILED",
         }
         for row in table.iter_rows(named=True)
@@ -129,7 +150,7 @@ def replication_section(folder: Path) -> Section | None:
         {
             "found in": row["first"],
             "looked for in": row["second"],
-            "figure": row["figure"].replace("_", " "),
+            "figure": _figure_name(row["figure"]),
             "stratum": "all" if row["stratum"] == 0 else str(row["stratum"]),
             "estimate": number(row["estimate"]),
             "n": count(row["n"]),
@@ -147,6 +168,43 @@ def replication_section(folder: Path) -> Section | None:
         (("Both directions", rows),),
         drawn(folder / "figures", {"replication": "The strata of each country or centre"}),
     )
+
+
+def _figure(row: Mapping[str, Any]) -> dict[str, str]:
+    """Word one figure of a test beside its threshold, with what it stands on."""
+    kind, estimate = _kind(row["figure"]), row["estimate"]
+    if estimate is None:
+        told = "not computed"
+    elif kind in WHOLE_NUMBERS:
+        told = count(round(estimate))
+    else:
+        told = p_value(estimate) if kind in P_VALUES else number(estimate)
+    return {
+        "test": row["test"],
+        "figure": _figure_name(row["figure"]),
+        "estimate": told + in_brackets(row["lower"], row["upper"]),
+        "threshold": _threshold(row["threshold"], kind),
+        "passed": "" if row["passed"] is None else "passed" if row["passed"] else "FAILED",
+        "stands on": f"{count(row['n'])} {STANDS_ON[row['test']]}" if row["n"] else "",
+    }
+
+
+def _threshold(threshold: float | None, kind: str) -> str:
+    """Word a threshold: p-values are to lie below theirs, other figures above."""
+    if threshold is None:
+        return ""
+    return f"{'at most' if kind in P_VALUES else 'at least'} {threshold:g}"
+
+
+def _kind(figure: str) -> str:
+    """Return a figure's name without the stratum, place or column that it is of."""
+    return figure.partition(",")[0].partition(":")[0].strip()
+
+
+def _figure_name(figure: str) -> str:
+    if figure.startswith("jaccard_"):
+        return f"mean Jaccard of stratum {figure.removeprefix('jaccard_')}"
+    return FIGURES.get(figure) or figure.replace("_", " ").replace("p adjusted:", "p after Holm:")
 
 
 def _blank(value: float | None) -> str:

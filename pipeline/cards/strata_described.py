@@ -10,19 +10,23 @@ from experiments.stratification import explanation_schemas, outcome_schemas, sch
 from pipeline.cards.flow import HIDDEN, Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
 from pipeline.cards.tables import in_brackets
-from pipeline.cards.wording import number
+from pipeline.cards.wording import number, p_value
 from pipeline.files import read_table
 
 TOP_COLUMNS = 14
 TOP_LOADINGS = 6
+NOTHING_COMPARED = "There is one group: no strata agree or disagree with this. How continuous scores go with outcomes stands above."
 
 
-def profile_section(folder: Path, summary: Mapping[str, Any]) -> Section | None:
+def profile_section(folder: Path, summary: Mapping[str, Any], units: Mapping[str, str]) -> Section | None:
     """Word the columns in which strata differ most, with effect sizes and no p-value."""
     if int(summary["k"]) == 1:
         return None
     table = read_table(folder / "profile.parquet", schemas.Profile).with_columns(
         what=pl.col("column").str.replace_all("_", " ")
+        + pl.col("column").replace_strict(
+            {name: f" ({unit})" for name, unit in units.items()}, default="", return_dtype=pl.String
+        )
         + pl.when(pl.col("level") == "").then(pl.lit("")).otherwise(": " + pl.col("level"))
     )
     largest = (
@@ -45,7 +49,7 @@ def profile_section(folder: Path, summary: Mapping[str, Any]) -> Section | None:
         "What the strata are like",
         (
             "Differences of each stratum's mean from that of all patients, in standard deviations of all, with 95 % bootstrap "
-            "intervals given the strata. These columns made the strata: a p-value of theirs would mean nothing, and none is "
+            "intervals given the strata; then the stratum's mean in the column's unit, or the share at the level. These columns made the strata: a p-value of theirs would mean nothing, and none is "
             "computed.",
         ),
         ((f"The {len(rows)} columns that differ most", without_empty_columns(rows)),),
@@ -70,7 +74,8 @@ def explained_section(folder: Path, summary: Mapping[str, Any]) -> Section | Non
         {
             "classifier": "all columns" if row["classifier"] == "all_columns" else "panel",
             "columns": str(row["size"]),
-            "balanced accuracy": number(row["accuracy"], digits=2) + in_brackets(row["lower"], row["upper"]),
+            "balanced accuracy": number(row["accuracy"], digits=2)
+            + in_brackets(row["lower"], row["upper"], digits=2),
             "declared": f"{row['declared']:g}",
             "by chance": number(row["chance"], digits=2),
             "chosen": "yes" if row["chosen"] else "",
@@ -129,7 +134,7 @@ def places_section(folder: Path) -> Section | None:
             "patients": HIDDEN if row["patients"] is None else count(row["patients"]),
             "mutual information (nats)": number(row["mutual_information"]),
             "adjusted for chance": "" if row["adjusted"] is None else number(row["adjusted"]),
-            "p": number(row["p"]),
+            "p": p_value(row["p"]),
             "strata follow it": row["follows"],
         }
         for row in table.iter_rows(named=True)
@@ -149,6 +154,9 @@ def compared_section(folder: Path, outcome: Mapping[str, Any]) -> Section | None
     """Word strata beside columns that they were never made of, such as a diagnosis."""
     if not outcome.get("compared"):
         return None
+    title = "Beside what the strata were not made of"
+    if int(outcome["k"]) == 1:
+        return Section("compared", title, (NOTHING_COMPARED,), tuple(_crossed(folder)))
     rows: Table = [
         {
             "compared with": str(item["column"]).replace("_", " "),
@@ -158,7 +166,7 @@ def compared_section(folder: Path, outcome: Mapping[str, Any]) -> Section | None
     ]
     return Section(
         "compared",
-        "Beside what the strata were not made of",
+        title,
         (str(outcome["compared"][0]["note"]),),
         (("Agreement (0 by chance, 1 complete)", rows), *_crossed(folder)),
     )
@@ -179,13 +187,16 @@ def _crossed(folder: Path) -> list[tuple[str, Table]]:
                 )
                 row[f"stratum {cell['stratum']}"] = shown
             rows.append(row)
-        tables.append((f"Patients by {str(column).replace('_', ' ')} (share of the stratum)", rows))
+        of = "stratum" if own["stratum"].n_unique() > 1 else "one group"
+        tables.append((f"Patients by {str(column).replace('_', ' ')} (share of the {of})", rows))
     return tables
 
 
-def dimensions_section(folder: Path, related: Path) -> Section:
+def dimensions_section(folder: Path, related: Path, summary: Mapping[str, Any]) -> Section:
     """Word what the continuous dimensions are made of: they are the answer where there are no strata."""
     table = read_table(folder / "loadings.parquet", schemas.Loadings)
+    one_group = {"map": "The patients in the two directions of largest spread"}
+    cloud = drawn(folder / "figures", one_group if int(summary["k"]) == 1 else {})
     rows: Table = []
     for (dimension,), own in table.group_by("dimension", maintain_order=True):
         largest = own.sort(pl.col("loading").abs(), "column", descending=[True, False]).head(TOP_LOADINGS)
@@ -202,7 +213,7 @@ def dimensions_section(folder: Path, related: Path) -> Section:
             "strata are claimed.",
         ),
         (("Largest correlations of each dimension", rows),),
-        drawn(related / "figures", {"associations": "Continuous scores and outcomes"}),
+        (*drawn(related / "figures", {"associations": "Continuous scores and outcomes"}), *cloud),
     )
 
 
@@ -234,6 +245,6 @@ def assignment_section(summary: Mapping[str, Any]) -> Section | None:
 def _effect(row: Mapping[str, Any]) -> str:
     if row["effect"] is None:
         return HIDDEN if row["n"] is None else ""
-    return number(row["effect"], digits=2, signed=True) + in_brackets(
-        row["effect_lower"], row["effect_upper"]
-    )
+    around = in_brackets(row["effect_lower"], row["effect_upper"], digits=2)
+    mean = f"{100 * row['mean']:.0f} %" if row["level"] else number(row["mean"], digits=2)
+    return f"{number(row['effect'], digits=2, signed=True)}{around}; {mean}"

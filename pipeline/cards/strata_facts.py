@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from experiments.stratification import schemas
+from features.schema import ColumnDescriptions
 from pipeline.cards.flow import Table
-from pipeline.cards.section import Section
+from pipeline.cards.section import Section, count, without_empty_columns
 from pipeline.cards.strata_chain import chain_section, number_section, replication_section, stability_section
 from pipeline.cards.strata_course import AT_ONE_TIME, OVER_TIME, course_section
 from pipeline.cards.strata_described import (
@@ -22,16 +23,23 @@ from pipeline.cards.strata_described import (
     profile_section,
 )
 from pipeline.cards.strata_outcomes import medication_section, outcome_sections, value_section
-from pipeline.cards.wording import number
+from pipeline.cards.tables import what_it_is
+from pipeline.cards.wording import number, p_value
 from pipeline.files import read_json, read_table
 from pipeline.settings.study import Study
 
-LIMITS = (
+ONE_GROUP_LIMITS = (
+    "That no strata were claimed does not show that there are none: strata that overlap, or are small, are missed more often the "
+    "fewer the patients. How often stands in docs/validity.md.",
+)
+CLAIMED_LIMIT = (
     "That a claim passed its tests does not make strata kinds of illness, and nothing here says that a treatment works better "
-    "in one of them.",
-    "Strata that were not claimed are shown because the chain looked at them; nothing should be built on them.",
+    "in one of them."
+)
+UNCLAIMED_LIMIT = "Strata that were not claimed are shown because the chain looked at them; nothing should be built on them."
+DESCRIBED_LIMIT = (
     "The variables that made the strata differ between them by construction: their differences have sizes and intervals, "
-    "never p-values.",
+    "never p-values."
 )
 
 
@@ -63,25 +71,25 @@ def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
     found, related = workspace / "strata" / name, workspace / "strata_outcomes" / name
     summary, outcome = read_json(found / "summary.json"), read_json(related / "summary.json")
     tests = pl.concat([read_table(folder / "tests.parquet", schemas.Tests) for folder in (found, related)])
+    columns = read_table(workspace / "assembled" / "columns.parquet", ColumnDescriptions)
+    units = dict(columns.drop_nulls("unit").select("column", "unit").iter_rows())
     sections = [
         chain_section(asked, outcome, tests, found),
         number_section(found),
         stability_section(found),
         replication_section(found),
         course_section(found, summary),
-        profile_section(found, summary),
+        profile_section(found, summary, units),
         explained_section(found, summary),
         places_section(found),
         value_section(related),
         *outcome_sections(related, outcome),
         compared_section(related, outcome),
         medication_section(related),
-        dimensions_section(found, related),
+        dimensions_section(found, related, summary),
         assignment_section(summary),
-        Section("population", "Population", _population(study, name, summary)),
-        Section(
-            "limits", "Limits", (AT_ONE_TIME if asked.course is None else OVER_TIME, *LIMITS, *study.limits)
-        ),
+        _population(study, name, summary, columns),
+        Section("limits", "Limits", (*_limits(outcome, course=asked.course is not None), *study.limits)),
     ]
     return StrataCard(
         study=study.study,
@@ -95,6 +103,14 @@ def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
         headlines=_headlines(outcome, tests),
         sections=tuple(section for section in sections if section is not None),
     )
+
+
+def _limits(outcome: Mapping[str, Any], *, course: bool) -> tuple[str, ...]:
+    """Return the limits that hold for what came out: strata that were claimed, strata that were not, or one group."""
+    time = OVER_TIME if course else AT_ONE_TIME
+    if int(outcome["k"]) == 1:
+        return (time, *ONE_GROUP_LIMITS)
+    return time, CLAIMED_LIMIT if outcome["claimed"] else UNCLAIMED_LIMIT, DESCRIBED_LIMIT
 
 
 def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
@@ -114,26 +130,40 @@ def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
         value = float(
             np.max(own.drop_nulls().to_numpy()) if worst == "max" else np.min(own.drop_nulls().to_numpy())
         )
-        told = f"p = {number(value)}" if test == "one_group" else number(value, digits=2)
+        told = (
+            f"p {p_value(value) if value < 0.0005 else '= ' + p_value(value)}"
+            if test == "one_group"
+            else number(value, digits=2)
+        )
         beside = f"test {test}: {status.get(test, 'not run')}"
         rows.append({"what": what, "figure": told, "beside": beside})
     return rows
 
 
-def _population(study: Study, name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = study.stratifications[name]
+def _population(study: Study, name: str, summary: Mapping[str, Any], columns: pl.DataFrame) -> Section:
+    """Word who was looked at, and what the columns are that divided them."""
+    asked, used = study.stratifications[name], summary["columns_used"]
     made = (
         f"by the course of {', '.join(asked.course.variables)}"
         if asked.course is not None
-        else f"by {len(summary['columns_used'])} columns of {', '.join(asked.feature_sets)}"
+        else f"by {count(len(used))} columns of {', '.join(asked.feature_sets)}"
     )
-    return (
-        f"{summary['patients']:,} patients at the first prediction time of the rule {asked.index}, {made}. Basis of consent: "
-        f"{study.consent.basis}.",
-        *(
-            ("Columns: " + ", ".join(str(one).replace("_", " ") for one in summary["columns_used"]) + ".",)
-            if asked.course is None
-            else ()
+    rows: Table = [
+        {
+            "column": row["column"].replace("_", " "),
+            "what it is": what_it_is(row, study.dictionary),
+            "unit": row["unit"] or "",
+            "source": row["source"],
+        }
+        for row in columns.filter(pl.col("column").is_in(used)).sort("column").iter_rows(named=True)
+    ]
+    return Section(
+        "population",
+        "Population",
+        (
+            f"{summary['patients']:,} patients at the first prediction time of the rule {asked.index}, {made}. Basis of consent: "
+            f"{study.consent.basis}.",
+            *map(str, summary.get("counted_out", ())),
         ),
-        *map(str, summary.get("counted_out", ())),
+        (("The columns that divided the patients", without_empty_columns(rows)),) if rows else (),
     )

@@ -10,10 +10,12 @@ from experiments.stratification import outcome_schemas
 from pipeline.cards.flow import HIDDEN, Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
 from pipeline.cards.tables import in_brackets
-from pipeline.cards.wording import number
+from pipeline.cards.wording import number, p_value
 from pipeline.files import read_table
 
 WITH_UNCERTAINTY = "bch"
+MOST_SCORES = 14  # rows of scores that are told on the card
+HOLM_LEVEL = 0.05
 
 
 def value_section(folder: Path) -> Section | None:
@@ -27,8 +29,8 @@ def value_section(folder: Path) -> Section | None:
             "patients": HIDDEN if row["n"] is None else count(row["n"]),
             "events": count(row["events"]),
             "scores (as splines)": f"{row['dimensions']} ({row['curved']})",
-            "p": number(row["p"]) if row["p"] is not None else "",
-            "p, Holm": number(row["p_adjusted"]) if row["p_adjusted"] is not None else "",
+            "p": p_value(row["p"]),
+            "p, Holm": p_value(row["p_adjusted"]),
             "out of fold": ""
             if row["gain_metric"] is None
             else f"{row['gain_metric']} {number(row['smaller'])}",
@@ -168,24 +170,36 @@ def _associations(folder: Path) -> Section | None:
     table = read_table(folder / "associations.parquet", outcome_schemas.Associations)
     if table.is_empty():
         return None
+    shown = table.sort("p_spline", nulls_last=True, maintain_order=True).head(MOST_SCORES)
     rows: Table = [
         {
             "outcome or column": _name(row),
             "dimension": str(row["dimension"]),
             "per SD": f"{row['effect'].replace('_', ' ')} {_told(row)}",
-            "p of the spline": "" if row["p_spline"] is None else number(row["p_spline"]),
-            "p, Holm": "" if row["p_adjusted"] is None else number(row["p_adjusted"]),
+            "p of the spline": p_value(row["p_spline"]),
+            "p, Holm": p_value(row["p_adjusted"]),
             "patients": HIDDEN if row["n"] is None else count(row["n"]),
             "events": count(row["events"]),
             "note": row["note"] or "",
         }
-        for row in table.iter_rows(named=True)
+        for row in shown.iter_rows(named=True)
     ]
+    tested = table["p_adjusted"].drop_nulls()
+    whole = f"The {len(shown)} of {len(table)} with the smallest p (all of them: outcomes_associations.csv of the tracked run)"
     return Section(
         "outcomes",
         "Continuous dimensions and outcomes",
-        ("No strata were found, so what follows is told of the continuous scores.",),
-        (("Each score", without_empty_columns(rows)),),
+        (
+            "No strata were found, so what follows is told of the continuous scores: each by itself, per standard deviation, adjusted "
+            "for the declared covariates and the country. The p-value is of the score's whole spline, after Holm over all "
+            f"{len(tested)} that were tested: {int((tested <= HOLM_LEVEL).sum())} of them lie at {HOLM_LEVEL:g} or below.",
+        ),
+        (
+            (
+                whole if len(shown) < len(table) else "Each outcome or column and each score",
+                without_empty_columns(rows),
+            ),
+        ),
     )
 
 

@@ -55,13 +55,13 @@ def subgroup_table(metrics: pl.DataFrame) -> Table:
     return table
 
 
-def in_brackets(lower: float | None, upper: float | None) -> str:
+def in_brackets(lower: float | None, upper: float | None, *, digits: int = 3) -> str:
     """Word an interval after its estimate; empty where there is none."""
-    around = interval(lower, upper)
+    around = interval(lower, upper, digits=digits)
     return f" ({around})" if around else ""
 
 
-def _what_it_is(row: Mapping[str, Any], dictionary: Mapping[str, Variable]) -> str:
+def what_it_is(row: Mapping[str, Any], dictionary: Mapping[str, Variable]) -> str:
     """Return a column's description; of a variable taken as measured that of the dictionary or the catalogue."""
     variable = str(row["column"]).removeprefix(f"{row['feature_set']}_")
     if row["description"] != f"latest {variable} behind the prediction":
@@ -83,7 +83,7 @@ def feature_table(
         {
             "rank": str(row["rank"]),
             "feature": row["column"],
-            "what it is": _what_it_is(row, dictionary),
+            "what it is": what_it_is(row, dictionary),
             "unit": row["unit"] or "",
             "mean |SHAP|": number(row["mean_absolute"], digits=3),
             "spread between folds": number(row["fold_spread"], digits=3),

@@ -49,6 +49,11 @@ def horizon_words(days: float) -> str:
     return f"{days:g} days"
 
 
+def p_value(value: float | None) -> str:
+    """Word a p-value: none reads 0.000; a missing one is empty."""
+    return "" if value is None else "< 0.001" if value < 0.0005 else number(value)
+
+
 def number(value: float | int | None, *, digits: int = 3, signed: bool = False) -> str:
     """Word a figure; a missing one is said to be missing."""
     if value is None:
