@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import polars as pl
@@ -22,9 +23,8 @@ QUANTILES: dict[int, tuple[float, ...]] = {
     7: (0.025, 0.1833, 0.3417, 0.5, 0.6583, 0.8167, 0.975),
 }
 EXPLAINED = 0.9  # of the makers' variance, that the scores should explain
-PER_COLUMN = 5  # patients or events that each column of the smaller model should have
-LEADING = 3  # scores whose products of three are taken
-LEADING_PAIRS = 10  # products of two before those
+PER_COLUMN = 5  # patients or events that each free column of the smaller model should have
+LEADING = 3  # scores that may bend, alone and together
 FEWEST = 11  # patients of a level, or who lack a value, that have a column of their own
 
 
@@ -33,7 +33,8 @@ class Smaller:
     """Columns of the smaller model, one row per patient.
 
     Attributes:
-        columns: shape (n, columns), scaled, independent of each other and of a constant; covariates first.
+        columns: shape (n, columns), scaled; covariates first. Free ones are independent of each other and of a constant.
+        groups: of each column, shape (columns,): 0 for free ones, else which penalty it shares (`smoothing.chosen_penalty`).
         dimensions: how many continuous scores are among them.
         curved: how many of those as splines.
         products: how many products of two or three scores are among them.
@@ -41,6 +42,7 @@ class Smaller:
     """
 
     columns: Floats
+    groups: NDArray[np.int64]
     dimensions: int
     curved: int
     products: int
@@ -48,12 +50,20 @@ class Smaller:
 
 
 def smaller_columns(
-    fixed: Floats, scores: Floats, makers: Floats, *, knots: int, size: int, axes: Floats | None = None
+    fixed: Floats,
+    scores: Floats,
+    makers: Floats,
+    *,
+    knots: int,
+    size: int,
+    index: Floats | None = None,
+    axes: Floats | None = None,
 ) -> Smaller:
-    """Return covariates, then scores as straight lines, splines, and products of two and three, as far as patients allow.
+    """Return covariates and scores as straight lines, then, held back by penalties, everything that bends.
 
     Strata of a continuum are curved functions of its scores. So where a score's effect is curved or two of them act together,
-    the smaller model must be able to say so, or the strata would be credited with it.
+    the smaller model must be able to say so, or the strata would be credited with it. But with a free column for each such
+    curve nothing would be left for true strata either: so only lines, and a curve along the response's own direction, are free.
 
     Args:
         fixed: covariates and places, shape (n, columns).
@@ -61,39 +71,36 @@ def smaller_columns(
         makers: the variables that made the strata as numbers, shape (n, variables); they give further scores where the
             dimensions explain less than 0.9 of their variance.
         knots: of each restricted cubic spline.
-        size: patients, or events, that limit the number of columns.
-        axes: further directions, shape (n, axes), that get splines before the scores do, such as those between the strata.
+        size: patients, or events, that limit the number of free columns.
+        index: a direction, shape (n,), whose spline is free.
+        axes: further directions, shape (n, axes), that get splines as the leading scores do, such as those between the strata.
     """
     wanted = _with_further(scores, makers)
     room = max(size // PER_COLUMN - fixed.shape[1], 1)
     lines = min(wanted.shape[1], room)
     unit = _scaled(wanted[:, :lines])
-    room -= lines
+    along = np.zeros((len(scores), 0)) if index is None else _bends(index, knots)[:, : room - lines]
+    free = np.column_stack([_scaled(part) for part in (fixed, unit, along)])
+    free = free[:, independent(free)]
+    leading = unit[:, :LEADING]
     between = np.zeros((len(scores), 0)) if axes is None else axes
-    whole = np.column_stack([between, wanted[:, :lines]])
-    taken = min(whole.shape[1], max(room, 0) // (knots - 2))
-    bends = [_bends(whole[:, place], knots) for place in range(taken)]
-    products = _products(unit, max(room - taken * (knots - 2), 0))
-    columns = np.column_stack([_scaled(part) for part in (fixed, unit, *bends, products)])
+    bending = np.column_stack([leading, between])
+    bends = np.column_stack([_bends(direction, knots) for direction in bending.T])
+    parts = [free, *(_scaled(part) for part in (_products(leading, 2), bends, _products(leading, 3)))]
     return Smaller(
-        columns[:, independent(columns)],
+        np.column_stack(parts),
+        np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts]),
         lines,
-        max(taken - between.shape[1], 0),
-        products.shape[1],
+        leading.shape[1],
+        parts[1].shape[1] + parts[3].shape[1],
         explained(wanted[:, :lines], makers),
     )
 
 
-def _products(unit: Floats, most: int) -> Floats:
-    """Return products of two scores, then of three of the leading ones, shape (n, up to `most`)."""
-    number = unit.shape[1]
-    pairs = [(low, high) for high in range(number) for low in range(high)]
-    leading = range(min(number, LEADING))
-    triples = [(a, b, c) for c in leading for b in range(c + 1) for a in range(b + 1)]
-    chosen = [*pairs[:LEADING_PAIRS], *triples, *pairs[LEADING_PAIRS:]][:most]
-
-    made = [np.prod(unit[:, list(places)], axis=1) for places in chosen]
-    return np.stack(made, axis=1) if made else np.zeros((len(unit), 0))
+def _products(unit: Floats, degree: int) -> Floats:
+    """Return all products of `degree` scores, squares and cubes included, shape (n, products)."""
+    chosen = combinations_with_replacement(range(unit.shape[1]), degree)
+    return np.stack([np.prod(unit[:, list(places)], axis=1) for places in chosen], axis=1)
 
 
 def axes_between(scores: Floats, probability: Floats) -> Floats:

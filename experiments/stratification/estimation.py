@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.stratification.regressions import Linear, Regression
+from experiments.stratification.regressions import Regression
+from experiments.stratification.smoothing import FREE, noise_about
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,41 +82,47 @@ class ScoreTest:
     p: float | None
 
 
-def score_test(model: Regression, smaller: Floats, added: Floats) -> ScoreTest:
+def score_test(model: Regression, smaller: Floats, added: Floats, penalty: Floats | None = None) -> ScoreTest:
     """Test added columns beyond those of the smaller model, robust to misfit of variances.
 
     The score of the added columns at the smaller model's solution, freed of what its columns explain, over the sandwich of
     the patients' contributions or over the information, whichever is larger: a sandwich is too small where few patients pull
     much, as in long tails. The former is enlarged for the columns that were fitted, and p is Hotelling's, so that the level
-    holds with few patients or events per column.
+    holds with few patients or events per column. Where columns are penalised the model is a mixed one, and both are of the
+    score's marginal distribution: what a penalty leaves of a curve counts as noise, not as a finding.
 
     Args:
         model: the rows.
-        smaller: shape (rows, columns), independent, with a constant where the model has an intercept.
-        added: shape (rows, more); what follows from the smaller ones is left out.
+        smaller: shape (rows, columns), with a constant where the model has an intercept; free ones independent.
+        added: shape (rows, more); what follows from the free columns is left out.
+        penalty: of each smaller column, as of `smoothing.chosen_penalty`, 0 for free ones; None: all are free.
     """
-    df_none = ScoreTest(None, 0, None)
-    bias = smaller if model.intercept else np.column_stack([np.ones(len(smaller)), smaller])
-    beyond = independent_beyond(bias, added)
+    weight = np.zeros(smaller.shape[1]) if penalty is None else penalty
+    free = smaller[:, weight == 0]
+    beyond = independent_beyond(
+        free if model.intercept else np.column_stack([np.ones(len(smaller)), free]), added
+    )
     if not beyond:
-        return df_none
+        return ScoreTest(None, 0, None)
     more = added[:, beyond]
-    found = solve(model, smaller, penalty=1e-6 * len(smaller))
-    size, columns, df = model.size, smaller.shape[1], len(beyond)
-    if found is None or size - columns - df < FEWEST_PER_COLUMN:
+    columns, df = smaller.shape[1], len(beyond)
+    found = solve(model, smaller, penalty=weight + FREE * len(smaller))
+    if found is None:
         return ScoreTest(None, df, None)
-    both = np.column_stack([smaller, more])
-    pieces = model.pieces(both, np.append(found, np.zeros(df)))
+    pieces = model.pieces(np.column_stack([smaller, more]), np.append(found, np.zeros(df)))
     inside, across = pieces.information[:columns, :columns], pieces.information[columns:, :columns]
     ridge = 1e-9 * float(np.trace(inside)) / max(columns, 1)
-    hat = np.linalg.solve(inside + ridge * np.eye(columns), across.T).T if columns else np.zeros((df, 0))
+    inverse = np.linalg.inv(inside + np.diag(weight + ridge))
+    rest = model.size - columns + float(weight @ np.diag(inverse))
+    if rest - df < FEWEST_PER_COLUMN:
+        return ScoreTest(None, df, None)
+    hat = across @ inverse
     scores = per_patient(pieces.scores, model.patients)
     effective = scores[:, columns:] - scores[:, :columns] @ hat.T
-    total = effective.sum(axis=0)
-    rest = size - columns
-    robust = effective.T @ effective * size / rest
-    expected = pieces.information[columns:, columns:] - hat @ across.T
-    told = expected * _spread(model, smaller, found, rest)
+    total = scores[:, columns:].sum(axis=0)
+    robust = effective.T @ effective * model.size / rest
+    told = pieces.information[columns:, columns:] - hat @ across.T
+    told = told * noise_about(model, smaller, found, rest)
     statistics = [
         float(total @ np.linalg.solve(variance, total))
         for variance in (robust, told)
@@ -126,18 +133,11 @@ def score_test(model: Regression, smaller: Floats, added: Floats) -> ScoreTest:
     return ScoreTest(min(statistics), df, _hotelling_p(min(statistics), df, rest))
 
 
-def _spread(model: Regression, values: Floats, found: Floats, rest: int) -> float:
-    """Return the variance about a linear model, which its information does not hold; 1 for the others."""
-    if not isinstance(model, Linear):
-        return 1.0
-    return float((model.weight * (model.response - values @ found) ** 2).sum() / rest)
-
-
-def _hotelling_p(statistic: float, df: int, rest: int) -> float:
+def _hotelling_p(statistic: float, df: int, rest: float) -> float:
     from scipy.special import fdtrc
 
     ratio = statistic * (rest - df) / (rest * df) if rest > df else 0.0
-    return float(fdtrc(df, max(rest - df, 1), ratio))
+    return float(fdtrc(df, max(rest - df, 1.0), ratio))
 
 
 def independent_beyond(smaller: Floats, added: Floats, limit: float = 1e-3) -> list[int]:

@@ -35,7 +35,7 @@ class Gain:
 
 
 def out_of_fold_gain(
-    response: Response, smaller: Floats, added: Floats, blocks: Integers, seed: int
+    response: Response, smaller: Floats, added: Floats, blocks: Integers, seed: int, *, penalty: Floats
 ) -> Gain | None:
     """Return the gain of added columns, within folds and then averaged; None where a fold has no figure.
 
@@ -45,13 +45,20 @@ def out_of_fold_gain(
         added: shape (m, more).
         blocks: of all of the cohort.
         seed: of the folds.
+        penalty: of each smaller column, shape (columns,), beside the ridge; one for all folds and both models.
     """
     folds = _folds(response, seed)
     both = np.hstack([smaller, added])
     found = []
     for fold in range(FOLDS):
         test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        pair = [_predicted(response, values, train, test, blocks) for values in (smaller, both)]
+        pair = [
+            _predicted(response, values, held_back, train=train, test=test, blocks=blocks)
+            for values, held_back in (
+                (smaller, penalty),
+                (both, np.append(penalty, np.zeros(added.shape[1]))),
+            )
+        ]
         if pair[0] is None or pair[1] is None:
             return None
         found.append(_compared(response, test, train, pair[0], pair[1]))
@@ -74,15 +81,19 @@ def _folds(response: Response, seed: int) -> Integers:
 
 
 def _predicted(
-    response: Response, values: Floats, train: Integers, test: Integers, blocks: Integers
+    response: Response,
+    values: Floats,
+    held_back: Floats,
+    *,
+    train: Integers,
+    test: Integers,
+    blocks: Integers,
 ) -> Floats | None:
     model, order = response.regression(blocks, train)
     middle, spread = values[train].mean(axis=0), values[train].std(axis=0)
     scaled = (values - middle) / np.where(spread > 0, spread, 1.0)
     whole = np.column_stack([scaled, np.ones(len(scaled))]) if model.intercept else scaled
-    penalty = np.full(whole.shape[1], RIDGE)
-    if model.intercept:
-        penalty[-1] = 0.0
+    penalty = np.append(RIDGE + held_back, 0.0) if model.intercept else RIDGE + held_back
     found = solve(model, whole[train][order], penalty=penalty)
     return None if found is None else np.asarray(whole[test] @ found, dtype=np.float64)
 

@@ -1,12 +1,13 @@
 """Test 5: do strata tell more than the continuous scores of the same variables, beyond covariates?
 
-Two nested models: covariates, and splines and products of the continuous scores; the same with the memberships. Within centres:
-a hazard has a baseline in each, a label or number a mean. The p-value is that of a score test (`estimation.score_test`). The
-smaller model must be able to bend where strata change and where the response does, or strata of a continuum get the credit:
-`tests/benchmarks/strata_outcomes.py` counts how often they do, and what is left of power.
+Two nested models: covariates and the continuous scores, with splines and products that are held back by penalties; the same with
+the memberships. Within centres: a hazard has a baseline in each, a label or number a mean. The p-value is that of a score test
+(`estimation.score_test`). The smaller model must be able to bend where strata change and where the response does, or strata of
+a continuum get the credit: `psystrata validity strata_value` counts how often they do, and what is left of power.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.stratification.continuous import Smaller, axes_between, smaller_columns
-from experiments.stratification.estimation import holm, independent, score_test, solve
+from experiments.stratification.estimation import ScoreTest, holm, independent, score_test, solve
 from experiments.stratification.gain import METRICS, out_of_fold_gain
 from experiments.stratification.outcome_schemas import Value
 from experiments.stratification.related_cohort import RelatedCohort
 from experiments.stratification.responses import Response, Row, table
+from experiments.stratification.smoothing import chosen_penalty
 from experiments.stratification.verdict import Figure, TestResult
 
 Floats = NDArray[np.float64]
@@ -52,13 +54,45 @@ def smaller_model(cohort: RelatedCohort, response: Response, knots: int) -> tupl
     fixed = cohort.curved if response.model == "cox" else np.hstack([cohort.curved, cohort.places])
     size = response.regression(cohort.centres)[0].size
     scores, probability = cohort.scores[rows], cohort.classified.probability[rows]
-    axes = np.column_stack([_index(cohort, response), axes_between(scores, probability)])
-    smaller = smaller_columns(fixed[rows], scores, cohort.makers[rows], knots=knots, size=size, axes=axes)
+    smaller = smaller_columns(
+        fixed[rows],
+        scores,
+        cohort.makers[rows],
+        knots=knots,
+        size=size,
+        index=_index(cohort, response),
+        axes=axes_between(scores, probability),
+    )
     return smaller, probability[:, 1:]
 
 
+@dataclass(frozen=True)
+class Tested:
+    """A response with its smaller model, the penalty of each of its columns, what was added, and the test of that.
+
+    `added` are the memberships of strata 2..k, shape (m, k - 1).
+    """
+
+    smaller: Smaller
+    penalty: Floats
+    added: Floats
+    test: ScoreTest
+
+
+def tested(cohort: RelatedCohort, response: Response, knots: int) -> Tested:
+    """Return the value test of one response; arguments as of `smaller_model`."""
+    smaller, added = smaller_model(cohort, response, knots)
+    model, order = response.regression(cohort.centres)
+    columns, groups = smaller.columns, smaller.groups
+    if model.intercept:
+        columns, groups = np.column_stack([columns, np.ones(len(columns))]), np.append(groups, 0)
+    penalty = chosen_penalty(model, columns[order], groups)
+    test = score_test(model, columns[order], added[order], penalty)
+    return Tested(smaller, penalty[: smaller.columns.shape[1]], added, test)
+
+
 def _index(cohort: RelatedCohort, response: Response) -> Floats:
-    """Return the scores' linear predictor of the response, shape (m, 1): a curved effect of any one direction bends along it.
+    """Return the scores' linear predictor of the response, shape (m,): a curved effect of any one direction bends along it.
 
     (Ramsey 1969, doi 10.1111/j.2517-6161.1969.tb00796.x, whose test adds powers of it.)
     """
@@ -71,7 +105,7 @@ def _index(cohort: RelatedCohort, response: Response) -> Floats:
         whole = np.column_stack([whole, np.ones(len(whole))])
     found = solve(model, whole[order], penalty=1e-6 * len(whole))
     along = np.zeros(scores.shape[1]) if found is None else found[: scores.shape[1]]
-    return np.asarray((scores @ along)[:, None], dtype=np.float64)
+    return np.asarray(scores @ along, dtype=np.float64)
 
 
 def _row(cohort: RelatedCohort, response: Response, knots: int, seed: int) -> tuple[Row, Smaller]:
@@ -85,24 +119,23 @@ def _row(cohort: RelatedCohort, response: Response, knots: int, seed: int) -> tu
         "gain_metric": METRICS[response.model],
     }
     if response.lacking is not None:
-        nothing = Smaller(np.zeros((len(response.rows), 0)), 0, 0, 0, None)
+        nothing = Smaller(np.zeros((len(response.rows), 0)), np.zeros(0, dtype=np.int64), 0, 0, 0, None)
         return row | {"dimensions": 0, "curved": 0, "terms": 0, "df": 0, "note": response.lacking}, nothing
-    smaller, added = smaller_model(cohort, response, knots)
-    model, order = response.regression(cohort.centres)
-    columns = smaller.columns
-    whole = np.column_stack([columns, np.ones(len(columns))]) if model.intercept else columns
-    tested = score_test(model, whole[order], added[order])
+    found = tested(cohort, response, knots)
+    smaller, test = found.smaller, found.test
     row |= {
         "dimensions": smaller.dimensions,
         "curved": smaller.curved,
-        "terms": columns.shape[1],
-        "statistic": tested.statistic,
-        "df": tested.df,
-        "p": tested.p,
-        "note": None if tested.p is not None else TOO_FEW if tested.df else FOLLOWS,
+        "terms": smaller.columns.shape[1],
+        "statistic": test.statistic,
+        "df": test.df,
+        "p": test.p,
+        "note": None if test.p is not None else TOO_FEW if test.df else FOLLOWS,
     }
     fold_seed = seed_for(seed, "strata_outcomes", "folds", response.kind, response.name, response.level)
-    gain = out_of_fold_gain(response, columns, added, cohort.centres, fold_seed)
+    gain = out_of_fold_gain(
+        response, smaller.columns, found.added, cohort.centres, fold_seed, penalty=found.penalty
+    )
     if gain is not None:
         row |= {
             "smaller": gain.smaller,

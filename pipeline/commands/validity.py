@@ -20,6 +20,7 @@ from experiments.validity import (
     strata_peers,
     strata_power,
     strata_recovery,
+    strata_value,
     weights,
 )
 from pipeline.errors import BadSettings
@@ -91,6 +92,9 @@ STUDIES = {
     ),
     "strata_peers": ValidityStudy(
         strata_peers.SCENARIOS, strata_peers.simulate_run, strata_peers.section, 10, 15
+    ),
+    "strata_value": ValidityStudy(
+        strata_value.SCENARIOS, strata_value.simulate_run, strata_value.section, 400, 40
     ),
     "simulated": ValidityStudy(
         tuple(item.name for item in simulated.SCENARIOS), simulated.simulate_run, simulated.section, 20, 4
