@@ -1,17 +1,18 @@
 """Gaussian mixture with parsimonious covariances on the points of a representation."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
-from models.clustering.expectation_maximisation import Ascent, ascend
+from models.clustering.expectation_maximisation import Ascent, ascend, ascend_all
 from models.clustering.mixture import SHARED, SHARED_DIAGONAL, SHARED_SPHERICAL, STRUCTURES, Mixture
 from models.clustering.points_clusterer import PointsClusterer
 from models.clustering.representation import Prepared
-from models.clustering.starts import partitions
+from models.clustering.starts import Views, partitions
 from models.preprocessing import SMALLEST_GROUP
 
 Floats = NDArray[np.float64]
@@ -36,17 +37,33 @@ class GaussianMixtureClusterer(PointsClusterer):
 
     def _divide(self, prepared: Prepared) -> Mixture:
         # One thread: the sums are then the same on every machine, and small ones ten times faster.
-        with threadpool_limits(limits=1):
+        with _libraries().limit(limits=1):
             return fit_mixture(
                 prepared.points,
                 self._k,
                 self._seed,
                 metric=bool(self._options.weights),
                 rotated=prepared.representation.rotated,
+                views=prepared.views,
             )
 
 
-def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False, rotated: bool = False) -> Mixture:
+@cache
+def _libraries() -> ThreadpoolController:
+    return (
+        ThreadpoolController()
+    )  # a look through all that is loaded takes milliseconds, and numpy's products are all that is used
+
+
+def fit_mixture(
+    points: Floats,
+    k: int,
+    seed: int,
+    *,
+    metric: bool = False,
+    rotated: bool = False,
+    views: Views | None = None,
+) -> Mixture:
     """Return the mixture of k components with the smallest BIC over structures and starts, for points of shape (rows, d).
 
     Args:
@@ -56,6 +73,7 @@ def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False, rota
         metric: distances between points mean what they say, so that there is one variance in every direction.
         rotated: the dimensions were fitted to the points (Mixture.rotated). Principal components have a diagonal covariance by
             construction, and strata that share a covariance then hardly ever have one: a shared diagonal is not tried.
+        views: of the same points, where another number of components has looked at them already.
     """
     structures: tuple[str, ...] = (SHARED_SPHERICAL,) if metric else STRUCTURES
     if rotated:
@@ -63,10 +81,10 @@ def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False, rota
     if k == 1:
         found = [ascend(points, np.ones((len(points), 1)), structure, 1) for structure in structures]
     else:
-        kept = _promising(points, k, seed, metric=metric)
+        kept = _promising(views or Views(points), k, seed, metric=metric)
         tried = []
         for structure in structures:
-            climbs = [ascend(points, start, structure, MORE_ROUNDS) for start in kept]
+            climbs = ascend_all(points, kept, structure, MORE_ROUNDS)
             tried.append(max(climbs, key=lambda climb: climb.likelihood))
         tried.sort(key=lambda climb: _rank(climb, points, rotated=rotated))
         found = [
@@ -77,12 +95,12 @@ def fit_mixture(points: Floats, k: int, seed: int, *, metric: bool = False, rota
     return replace(best.mixture, rotated=rotated)
 
 
-def _promising(points: Floats, k: int, seed: int, *, metric: bool) -> list[Floats]:
+def _promising(views: Views, k: int, seed: int, *, metric: bool) -> list[Floats]:
     """Return the memberships, shape (rows, k), of the starts that rise highest in a few rounds."""
-    starts = [_one_hot(label, k) for label in partitions(points, k, seed, metric=metric)]
+    starts = [_one_hot(label, k) for label in partitions(views, k, seed, metric=metric)]
     kept: list[Floats] = []
     for structure in (SHARED_SPHERICAL,) if metric else (SHARED_SPHERICAL, SHARED):
-        climbs = [ascend(points, start, structure, FIRST_ROUNDS) for start in starts]
+        climbs = ascend_all(views.points, starts, structure, FIRST_ROUNDS)
         climbs.sort(key=lambda climb: -climb.likelihood)
         kept += [climb.membership for climb in climbs[:KEPT]]
     return kept

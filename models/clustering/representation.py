@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from models.adjustment.imputation import MOST_COLUMNS, Imputation
 from models.clustering.contract import ClusterOptions
 from models.clustering.reduction import AUTOMATIC, RULES, axes_of
+from models.clustering.starts import Views
 from models.columns import is_category
 from models.errors import BadTarget
 from models.preprocessing import SMALLEST_GROUP, number_values, require_columns
@@ -116,6 +118,11 @@ class Prepared:
 
     representation: Representation
     points: Floats
+
+    @cached_property
+    def views(self) -> Views:
+        """What the starts of every number of strata look at."""
+        return Views(self.points)
 
 
 def prepare(X: pl.DataFrame, options: ClusterOptions) -> Prepared:

@@ -1,6 +1,8 @@
 """Partitions from which a search for strata begins."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +18,47 @@ SMALLEST_SHARE = 0.05  # of the smaller of two groups
 LEAST_WITHIN = 0.02  # of a unit variance
 
 
-def partitions(points: Floats, k: int, seed: int, *, metric: bool = False) -> Iterator[Integers]:
+@dataclass(frozen=True)
+class Views:
+    """Points and what the starts of every number of strata look at, found once: separating directions and Ward's trees.
+
+    Attributes:
+        points: shape (rows, d).
+    """
+
+    points: Floats
+    _trees: dict[int, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def pursued(self) -> Floats:
+        """Coordinates along separating directions, shape (rows, at most 4)."""
+        return separating(self.points)
+
+    def seen(self, count: int) -> Floats:
+        """Return the points, or where `count` is not 0 their coordinates along so many leading separating directions."""
+        return np.ascontiguousarray(self.pursued[:, :count]) if count else self.points
+
+    def tree(self, count: int) -> Floats:
+        """Return Ward's tree of `seen(count)` as scipy's linkage."""
+        if count not in self._trees:
+            self._trees[count] = _linked(self.seen(count))
+        return self._trees[count]
+
+
+def partitions(views: Views, k: int, seed: int, *, metric: bool = False) -> Iterator[Integers]:
     """Yield labels 0..k-1 of each point, shape (rows,), from k-means and Ward's tree of points.
 
     Unless the distances of points are a `metric` that is to be kept, of separating directions as well.
     """
     generator = np.random.default_rng(seed)
-    yield from _by_means(points, k, DRAWS, generator)
-    yield _by_tree(points, k, generator)
+    yield from _by_means(views.points, k, DRAWS, generator)
+    yield _by_tree(views, 0, k, generator)
     if metric:
         return
-    pursued = separating(points)
     for count in SIDE_VIEWS:
-        if count <= pursued.shape[1]:
-            yield from _by_means(pursued[:, :count], k, 2, generator)
-            yield _by_tree(pursued[:, :count], k, generator)
+        if count <= views.pursued.shape[1]:
+            yield from _by_means(views.seen(count), k, 2, generator)
+            yield _by_tree(views, count, k, generator)
 
 
 def separating(points: Floats) -> Floats:
@@ -77,25 +105,26 @@ def _climb(
     along m and 1 across: all directions climb at once in two products of matrices.
     """
     rows = len(points)
-    ranks = np.sort(points @ directions, axis=0)
+    # Memberships are (1 + t) / 2 with t = tanh(odds / 2), of shape (directions, rows); a row of ones among the coordinates gives
+    # their sums and takes the constants of the odds, so that nothing but tanh goes over them.
+    extended = np.vstack([points.T, np.ones(rows)])
+    sums = extended.sum(axis=1)
+    half = directions.T @ points.T
     places = (cuts * rows).astype(np.int64).clip(0, rows - 1)
-    upper = (points @ directions > ranks[places, np.arange(len(cuts))]).astype(np.float64)
+    signs = np.where(half > np.sort(half, axis=1)[np.arange(len(cuts)), places][:, None], 1.0, -1.0)
     for _ in range(rounds):
-        share = upper.mean(axis=0).clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
-        apart = points.T @ upper / (rows * share * (1 - share))
-        square = (apart**2).sum(axis=0) + 1e-12
+        upper = (signs @ extended.T + sums) / 2
+        share = (upper[:, -1] / rows).clip(SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+        apart = upper[:, :-1] / (rows * share * (1 - share))[:, None]
+        square = (apart**2).sum(axis=1) + 1e-12
         within = np.maximum(1 - share * (1 - share) * square, LEAST_WITHIN)
-        along = points @ apart
-        odds = (along - (1 - 2 * share) * square / 2) / within + np.log(share / (1 - share))
-        upper = 1 / (1 + np.exp(-odds.clip(-30, 30)))
-    length = np.sqrt(square)
-    place = along / length
-    parts = [
-        np.log(part) - (place - centre) ** 2 / (2 * within) - np.log(within) / 2
-        for part, centre in ((share, (1 - share) * length), (1 - share, -share * length))
-    ]
-    gains = np.logaddexp(*parts).sum(axis=0) + (place**2).sum(axis=0) / 2
-    return apart / length, gains, share, within
+        constant = np.log(share / (1 - share)) - (1 - 2 * share) * square / (2 * within)
+        np.matmul(np.column_stack([apart / within[:, None], constant]) / 2, extended, out=half)
+        np.tanh(half, out=signs)
+    # log(p N1 + q N0) = log(q N0) + log(1 + odds), and squares along a direction are `rows` in sum.
+    lower = np.log1p(-share) - np.log(within) / 2 - (1 + share**2 * square) / (2 * within) + 0.5
+    above = np.maximum(half, 0).sum(axis=1) * 2 + np.log1p(np.exp(-2 * np.abs(half))).sum(axis=1)
+    return (apart / np.sqrt(square)[:, None]).T, rows * lower + above, share, within
 
 
 def _whitened(points: Floats) -> Floats:
@@ -110,32 +139,45 @@ def _by_means(points: Floats, k: int, draws: int, generator: np.random.Generator
     from scipy.spatial.distance import cdist
 
     for _ in range(draws):
-        centroids = points[[int(generator.integers(len(points)))]]
+        chosen = [int(generator.integers(len(points)))]
+        nearest = np.full(len(points), np.inf)
         for _ in range(k - 1):
-            nearest = cdist(points, centroids, "sqeuclidean").min(axis=1)
+            nearest = np.minimum(nearest, cdist(points, points[chosen[-1:]], "sqeuclidean")[:, 0])
             total = float(nearest.sum())
             chances = nearest / total if total > 0 else np.full(len(points), 1 / len(points))
-            centroids = np.vstack([centroids, points[int(generator.choice(len(points), p=chances))]])
-        yield _lloyd(points, centroids)
+            chosen.append(int(generator.choice(len(points), p=chances)))
+        yield _lloyd(points, points[chosen])
 
 
-def _by_tree(points: Floats, k: int, generator: np.random.Generator) -> Integers:
+def _by_tree(views: Views, count: int, k: int, generator: np.random.Generator) -> Integers:
     """Return a cut of Ward's tree of some points, carried to all by their centroids."""
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import fcluster
 
-    some = points
+    points = views.seen(count)
     if len(points) > MOST_LINKED:
         some = points[np.sort(generator.choice(len(points), MOST_LINKED, replace=False))]
-    label = fcluster(linkage(some, "ward"), k, criterion="maxclust")
+        tree = _linked(some)
+    else:
+        some, tree = points, views.tree(count)
+    label = fcluster(tree, k, criterion="maxclust")
     return _lloyd(points, np.stack([some[label == number].mean(axis=0) for number in np.unique(label)]))
+
+
+def _linked(points: Floats) -> Floats:
+    from scipy.cluster.hierarchy import linkage
+
+    return np.asarray(linkage(points, "ward"), dtype=np.float64)
 
 
 def _lloyd(points: Floats, centroids: Floats) -> Integers:
     from scipy.spatial.distance import cdist
 
+    label = np.full(len(points), -1)
     for _ in range(LLOYD_ROUNDS):
-        label = cdist(points, centroids, "sqeuclidean").argmin(axis=1)
-        member = np.eye(len(centroids))[label]
-        sizes = member.sum(axis=0)
-        centroids = np.where(sizes[:, None] > 0, member.T @ points / np.maximum(sizes, 1)[:, None], centroids)
+        before, label = label, cdist(points, centroids, "sqeuclidean").argmin(axis=1)
+        if np.array_equal(before, label):
+            break
+        member = (label == np.arange(len(centroids))[:, None]).astype(np.float64)
+        sizes = member.sum(axis=1)
+        centroids = np.where(sizes[:, None] > 0, member @ points / np.maximum(sizes, 1)[:, None], centroids)
     return np.asarray(label, dtype=np.int64)
