@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from experiments.stratification.profile import require_not_made
+from experiments.stratification.responses import FollowedOutcome, Response
 from features.errors import BadInput
 from models.columns import is_category
 
@@ -57,6 +58,55 @@ def refuse_makers(
         raise BadInput(*problems)
 
 
+def refuse_made_outcomes(
+    outcomes: Mapping[str, FollowedOutcome], responses: Sequence[Response], makers: pl.DataFrame
+) -> None:
+    """Refuse outcomes that are defined by what made the strata: strata differ in them by construction.
+
+    An outcome is so defined where a column is named by every word of a variable that it is read from, or where a label follows from
+    one column by a cut-off: all patients with it lie above, or below, all those without.
+
+    Args:
+        outcomes: by name.
+        responses: the same among the cohort's patients, in their order.
+        makers: what made the strata, one row per patient of the cohort.
+
+    Raises:
+        BadInput: naming the outcomes and the columns.
+    """
+    problems = []
+    for response in responses:
+        name, variables = response.name, outcomes[response.name].variables
+        named = next((one for one in makers.columns if any(_holds(one, own) for own in variables)), None)
+        if named is None and response.kind == "label":
+            named = next((one for one in makers.columns if _cut_off(makers[one], response)), None)
+        if named is not None:
+            problems.append(
+                f"The outcome {name} is defined by what {named} measures, which made these strata: a p-value of it would mean "
+                "nothing. Leave it out of value.outcomes."
+            )
+    if problems:
+        raise BadInput(*problems)
+
+
+def _holds(column: str, variable: str) -> bool:
+    """Return whether a column's name holds every word that says what a variable measures."""
+    subject = _words(variable)
+    return bool(subject) and subject <= _words(column)
+
+
+def _cut_off(maker: pl.Series, response: Response) -> bool:
+    """Return whether patients with a label all lie above, or all below, those without; 11 of each at least."""
+    if is_category(maker.dtype):
+        return False
+    values = maker.cast(pl.Float64).fill_null(np.nan).to_numpy()[response.rows]
+    parts = [values[(response.cause == cause) & ~np.isnan(values)] for cause in (0, 1)]
+    if min(len(part) for part in parts) < FEWEST:
+        return False
+    low, high = parts
+    return bool(low.max() < high.min() or high.max() < low.min())
+
+
 def _derived(column: pl.Series, makers: pl.DataFrame, descriptions: Mapping[str, str]) -> str | None:
     told = next((name for name in makers.columns if _names(column.name, name, descriptions)), None)
     if told is not None:
@@ -83,8 +133,12 @@ def _names(column: str, maker: str, descriptions: Mapping[str, str]) -> bool:
 def _subject(column: str) -> tuple[str, set[str]]:
     """Return a column's feature set and the words of what it measures."""
     head, _, rest = column.lower().partition("_")
-    words = re.findall(r"[a-z0-9]+", rest or head)
-    return (head if rest else ""), {word for word in words if not word.isdigit()} - FORMS
+    return (head if rest else ""), _words(rest or head)
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of a name that say what is measured."""
+    return {word for word in re.findall(r"[a-z0-9]+", name.lower()) if not word.isdigit()} - FORMS
 
 
 def _near(column: pl.Series, maker: pl.Series) -> bool:

@@ -12,7 +12,7 @@ from experiments.stratification.compared import agreement, compared_table
 from experiments.stratification.continuous import EXPLAINED, Smaller
 from experiments.stratification.hazards import ratio_rows
 from experiments.stratification.held_out import held_out_table
-from experiments.stratification.makers import chosen, refuse_makers
+from experiments.stratification.makers import chosen, refuse_made_outcomes, refuse_makers
 from experiments.stratification.medication import WARNING, medication_table
 from experiments.stratification.outcome_cells import (
     SUPPRESSED,
@@ -122,7 +122,8 @@ def relate(
         smallest_cell: the smallest count that may be published; 0 for public data.
 
     Raises:
-        BadInput: a held-out column or one to compare with made the strata or is derived from what did, or is not there.
+        BadInput: a held-out column, one to compare with, or an outcome made the strata or is derived from what did; or is not
+            there.
     """
     held_out = chosen(patients.beside, settings.held_out, "value.held_out")
     compare = chosen(patients.beside, settings.compare_with, "compare_with")
@@ -137,6 +138,7 @@ def relate(
         knots=settings.knots,
     )
     followed = [outcome_response(name, outcomes[name], patients.rows) for name in sorted(outcomes)]
+    refuse_made_outcomes(outcomes, followed, patients.made)
     responses = [*followed, *held_out_responses(held_out)]
     assigned = cohort.classified.assigned + 1
     tables: dict[str, pl.DataFrame] = {name: schema.create_empty() for name, schema in TABLES.items()}

@@ -28,11 +28,13 @@ class FollowedOutcome:
         frame: features.schema.Outcomes.
         horizons: days, increasing; empty for a label.
         causes: number of causes, competing ones included.
+        variables: measured variables whose values define it; empty for events with dates of their own.
     """
 
     frame: pl.DataFrame
     horizons: tuple[float, ...]
     causes: int = 1
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,11 @@ class _Outcome(Settings):
         """The number of causes: the event and what competes with it."""
         return 1
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The measured variables whose values define it; none of an event with a date of its own."""
+        return ()
+
 
 def _treatment(entry: str) -> str:
     """Check the beginning of an ATC code, with a route after a colon where only one route counts."""
@@ -200,6 +205,11 @@ class SeenAtVisits(_Outcome):
         """When the last visit that tells was due, for whoever came or not: so that nobody is known sooner."""
         return self.horizon_days + self.tolerance_days
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What is asked at visits."""
+        return (self.variable,)
+
 
 class Label(_Outcome):
     """A given column, or the sum of some, at the prediction time: by its values, or from a cut-off on."""
@@ -223,6 +233,11 @@ class Label(_Outcome):
         ):
             raise ValueError("give the positive and the negative values, or at_least")
         return self
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variable, or the items."""
+        return self.items if self.variable is None else (self.variable,)
 
 
 Outcome = Annotated[EventWithinHorizon | TimeToEvent | SeenAtVisits | Label, Field(discriminator="kind")]

@@ -122,6 +122,7 @@ def _outcomes(study: Study, asked: Stratification, folder: Path) -> dict[str, Fo
             read_table(folder / name / "outcomes.parquet", Outcomes),
             tuple(study.outcomes[name].horizons),
             study.outcomes[name].causes,
+            study.outcomes[name].variables,
         )
         for name in names
     }

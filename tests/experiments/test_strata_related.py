@@ -7,10 +7,10 @@ import pytest
 from experiments.figures import svg_text
 from experiments.stratification.continuous import encoded, explained, smaller_columns
 from experiments.stratification.estimation import independent
-from experiments.stratification.makers import refuse_makers
+from experiments.stratification.makers import refuse_made_outcomes, refuse_makers
 from experiments.stratification.outcome_schemas import TABLES
 from experiments.stratification.relate import Related, RelateSettings, relate
-from experiments.stratification.responses import held_out_responses
+from experiments.stratification.responses import held_out_responses, outcome_response
 from experiments.stratification.value import value_test
 from features.errors import BadInput
 from tests.experiments.related_patients import planted, related_patients
@@ -119,6 +119,31 @@ def test_a_ratio_of_a_maker_is_told_by_its_description() -> None:
     refuse_makers(other, made)
     with pytest.raises(BadInput, match="metabolic_triglycerides"):
         refuse_makers(other, made, {"metabolic_tg_hdl": "triglycerides over HDL cholesterol"})
+
+
+@pytest.mark.parametrize("variables", [("crp",), ("glucose_1", "glucose_2")])
+def test_an_outcome_read_from_a_variable_that_made_the_strata_is_refused(variables: tuple[str, ...]) -> None:
+    patients, outcomes = related_patients(planted(100, 3.0, 3), 5)
+    outcomes["label"] = replace(outcomes["label"], variables=variables)
+    with pytest.raises(BadInput, match=r"outcome label is defined by what lab_(crp_log|glucose) measures"):
+        relate(patients, outcomes, SETTINGS, seed=1, smallest_cell=0)
+
+
+def test_a_label_that_is_a_cut_off_of_a_maker_is_refused_and_one_that_only_follows_it_is_not() -> None:
+    patients, outcomes = related_patients(planted(100, 3.0, 3), 5)
+    high = (patients.made["lab_glucose"] < 0.2).cast(pl.Int8)
+    frame = outcomes["label"].frame.with_columns(high.alias("cause"))
+    for cause, refused in (
+        (frame["cause"], True),
+        (frame["cause"].scatter([3], 1 - frame["cause"][3]), False),
+    ):
+        own = {"label": replace(outcomes["label"], frame=frame.with_columns(cause))}
+        responses = [outcome_response("label", own["label"], patients.rows)]
+        if refused:
+            with pytest.raises(BadInput, match="lab_glucose"):
+                refuse_made_outcomes(own, responses, patients.made)
+        else:
+            refuse_made_outcomes(own, responses, patients.made)
 
 
 def test_a_column_that_is_not_there_is_named() -> None:
