@@ -136,9 +136,9 @@ def _description(study: Study) -> str:
         f"Primary analysis, declared beforehand: {primary.metric} of {primary.learner} for {primary.outcome} under "
         f"{primary.scheme}.",
         "",
-        "One run for each outcome and learner, and one for each stratification, named strata. Metrics are named scheme.metric, bounds of their 95 % intervals end in "
-        ".lower and .upper; each run's description says what an interval is of. Runs tagged psystrata.superseded = true "
-        "show results that have since changed.",
+        f"One run for each outcome and learner, and one for each stratification, named {STRATA}. Metrics are named scheme.metric, of "
+        "a stratification test.figure; bounds of their 95 % intervals end in .lower and .upper; each run's description says what an "
+        "interval is of. Runs tagged psystrata.superseded = true show results that have since changed.",
         "",
         f"Intended use: {study.intended_use}.",
     ]

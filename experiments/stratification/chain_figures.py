@@ -44,7 +44,7 @@ def null_figure(draws: pl.DataFrame, tests: pl.DataFrame) -> Any:
         words = "" if p is None else f", p = {p:.3g}"
         panel.set_title(literal(f"{NULL_WORDS.get(str(null), str(null))}{words}"), fontsize=9)
         panel.set_xlabel("largest separation over numbers of strata")
-        panel.set_xlim(edges[0], edges[-1])
+        panel.set_xlim(-0.02 * edges[-1], edges[-1])  # a line at 0 does not hide in the axis
         panel.grid(visible=False, axis="x")
     for spare in axes.ravel()[len(nulls) :]:
         spare.set_axis_off()

@@ -7,6 +7,7 @@ import polars as pl
 from experiments.figures import PALETTE, SEQUENCE, literal, new_figure, shortened
 
 PER_LINE = 0.26
+NARROW = 4.0  # highest over lowest ratio of an axis below which ticks stand at even distances
 
 
 def curves_figure(curves: pl.DataFrame, outcome: str) -> Any:
@@ -59,8 +60,7 @@ def contrasts_figure(contrasts: pl.DataFrame) -> Any:
             panel.plot([row["estimate"]], [at], "o", markersize=3.5, color=colours[row["correction"]])
     names = [f"{outcome}: {stratum} against {reference}" for outcome, stratum, reference in lines]
     panel.set_yticks(range(len(lines))[::-1], shortened(names, 44))
-    panel.set_xscale("log")
-    panel.axvline(1.0, color=PALETTE["grey"], linestyle="--", linewidth=1)
+    _ratio_axis(panel)
     panel.set_xlabel("adjusted hazard ratio (of a label: odds ratio), 95 % interval")
     for correction in own["correction"].unique(maintain_order=True):
         panel.plot([], [], "o", markersize=4, color=colours[correction], label=words[correction])
@@ -103,7 +103,22 @@ def associations_figure(associations: pl.DataFrame) -> Any:
         label = ": ".join(filter(None, (row["name"], row["level"])))
         names.append(f"{label}, dimension {row['dimension']}")
     panel.set_yticks(range(own.height), shortened(names, 44))
-    panel.set_xscale("log")
-    panel.axvline(1.0, color=PALETTE["grey"], linestyle="--", linewidth=1)
+    panel.set_ylim(-0.6, max(own.height, 1) - 0.4)
+    _ratio_axis(panel)
     panel.set_xlabel("adjusted hazard or odds ratio per standard deviation (95 % interval)")
     return figure
+
+
+def _ratio_axis(panel: Any) -> None:
+    """Make the axis one of ratios around 1, with ticks as plain numbers: powers of ten run into one another."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    panel.axvline(1.0, color=PALETTE["grey"], linestyle="--", linewidth=1)
+    panel.set_xscale("log")
+    lowest, highest = panel.get_xlim()
+    narrow = highest / lowest < NARROW
+    panel.xaxis.set_major_locator(
+        MaxNLocator(5, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=(1.0, 2.0, 5.0))
+    )
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -61,8 +61,9 @@ def map_figure(
                     linestyle="-" if inside == min(HALVES) else "--",
                 )
             )
-        size = "" if row["n"] is None else f" (n = {row['n']})"
-        panel.plot([], [], marker="s", linestyle="", color=colour, label=f"stratum {row['stratum']}{size}")
+        size = "" if row["n"] is None else f" (n = {row['n']:,})"
+        name = f"stratum {row['stratum']}" if len(regions) > 1 else "all patients"
+        panel.plot([], [], marker="s", linestyle="", color=colour, label=f"{name}{size}")
         panel.text(
             *centre,
             str(row["stratum"]),
@@ -79,8 +80,8 @@ def map_figure(
     figure.legend(loc="outside lower center", ncols=4)
     head(
         figure,
-        "The strata in the two directions of largest spread\n"
-        "(ellipses: half and nine tenths of the stratum, were it normal)",
+        f"The {'strata' if len(regions) > 1 else 'patients'} in the two directions of largest spread\n"
+        f"(ellipses: half and nine tenths {'of the stratum, were it' if len(regions) > 1 else 'of them, were they'} normal)",
     )
     return figure
 

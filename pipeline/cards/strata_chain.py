@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from experiments.stratification import schemas
-from experiments.stratification.verdict import CHAIN
 from pipeline.cards.flow import Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
 from pipeline.cards.tables import in_brackets
@@ -22,6 +21,10 @@ ASKED = {
     "replication": "Is it found in one country or centre and again in the others?",
     "value": "Do strata tell more than continuous scores of the same variables?",
 }
+PARTS_ARE_STABLE = (
+    "With many patients a continuum is cut at the same places again and again: stable parts are no evidence of strata where the test "
+    "of one group failed."
+)
 RESULTS = {
     "passed": "passed",
     "failed": "FAILED",
@@ -69,7 +72,7 @@ def chain_section(
         for item in outcome["tests"]
     ]
     ordered = tests.sort(
-        pl.col("test").replace_strict(CHAIN, list(range(len(CHAIN))), return_dtype=pl.Int32),
+        pl.col("test").replace_strict(list(ASKED), list(range(len(ASKED))), return_dtype=pl.Int32),
         pl.col("threshold").is_null(),
         maintain_order=True,
     )
@@ -117,8 +120,8 @@ def number_section(folder: Path) -> Section:
     )
 
 
-def stability_section(folder: Path) -> Section | None:
-    """Word how well each stratum is found again in bootstrap samples."""
+def stability_section(folder: Path, outcome: Mapping[str, Any]) -> Section | None:
+    """Word how well each stratum is found again in bootstrap samples, and that parts of one group can be, too."""
     table = read_table(folder / "stability.parquet", schemas.Stability)
     if table.is_empty():
         return None
@@ -135,7 +138,10 @@ def stability_section(folder: Path) -> Section | None:
     return Section(
         "stability",
         "Stability",
-        ("Bootstrap samples of the patients within centres; everything is fitted anew in each.",),
+        (
+            "Bootstrap samples of the patients within centres; everything is fitted anew in each.",
+            *((PARTS_ARE_STABLE,) if int(outcome["k"]) == 1 else ()),
+        ),
         (("Each stratum", rows),),
         drawn(folder / "figures", {"stability": "How well each stratum is found again"}),
     )
@@ -152,7 +158,9 @@ def replication_section(folder: Path) -> Section | None:
             "looked for in": row["second"],
             "figure": _figure_name(row["figure"]),
             "stratum": "all" if row["stratum"] == 0 else str(row["stratum"]),
-            "estimate": number(row["estimate"]),
+            "estimate": count(round(row["estimate"]))
+            if row["figure"] in WHOLE_NUMBERS and row["estimate"] is not None
+            else number(row["estimate"]),
             "n": count(row["n"]),
         }
         for row in table.iter_rows(named=True)
@@ -204,7 +212,9 @@ def _kind(figure: str) -> str:
 def _figure_name(figure: str) -> str:
     if figure.startswith("jaccard_"):
         return f"mean Jaccard of stratum {figure.removeprefix('jaccard_')}"
-    return FIGURES.get(figure) or figure.replace("_", " ").replace("p adjusted:", "p after Holm:")
+    return FIGURES.get(figure) or figure.replace("_", " ").replace("p adjusted:", "p after Holm:").replace(
+        " rand ", " Rand "
+    )
 
 
 def _blank(value: float | None) -> str:

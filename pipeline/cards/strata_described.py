@@ -15,6 +15,7 @@ from pipeline.files import read_table
 
 TOP_COLUMNS = 14
 TOP_LOADINGS = 6
+ON_LINES = "those with missing values stand where their known ones put them, often on a line"
 NOTHING_COMPARED = "There is one group: no strata agree or disagree with this. How continuous scores go with outcomes stands above."
 
 
@@ -195,7 +196,7 @@ def _crossed(folder: Path) -> list[tuple[str, Table]]:
 def dimensions_section(folder: Path, related: Path, summary: Mapping[str, Any]) -> Section:
     """Word what the continuous dimensions are made of: they are the answer where there are no strata."""
     table = read_table(folder / "loadings.parquet", schemas.Loadings)
-    one_group = {"map": "The patients in the two directions of largest spread"}
+    one_group = {"map": f"The patients in the two directions of largest spread; {ON_LINES}"}
     cloud = drawn(folder / "figures", one_group if int(summary["k"]) == 1 else {})
     rows: Table = []
     for (dimension,), own in table.group_by("dimension", maintain_order=True):

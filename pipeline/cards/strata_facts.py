@@ -76,7 +76,7 @@ def read_strata_card(study: Study, name: str, workspace: Path) -> StrataCard:
     sections = [
         chain_section(asked, outcome, tests, found),
         number_section(found),
-        stability_section(found),
+        stability_section(found, outcome),
         replication_section(found),
         course_section(found, summary),
         profile_section(found, summary, units),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from experiments.strata_contents import OUTCOME as STRATA
 from experiments.tracking import quiet_environment, server_command, store_uri, without_password
 from pipeline.commands.track import sentence
 from pipeline.errors import BadInput
@@ -33,7 +34,7 @@ def run(port: int, no_serve: bool) -> int:
     pages = {}
     for workspace, description in sorted(_descriptions().items(), key=lambda item: item[0]):
         runs = read_runs(workspace, description, partial=True)
-        missing = len(description["cells"]) - len(runs)
+        missing = len(description["cells"]) - sum(run.cell.outcome != STRATA for run in runs)
         note = f"; {missing} cells have no results yet: run dvc repro" if missing else ""
         logged = log_runs(workspace, description, runs)
         pages[description["study"]] = logged.page
