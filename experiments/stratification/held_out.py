@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.disclosure import suppress_counts
+from experiments.stratification.outcome_cells import untold_sizes
 from experiments.stratification.outcome_schemas import HeldOut
 from experiments.stratification.outcomes import NORMAL, SIGNED, TOLD_APART
 from experiments.stratification.related_cohort import RelatedCohort
@@ -16,6 +17,8 @@ from experiments.stratification.uncertainty import Classified, mean_influence, m
 Floats = NDArray[np.float64]
 
 CELLS = ("with", "without")  # patients with the level (or a 1) and without; of a number those with a value
+UNTOLD = "patients are not told: the number without a value is small"
+DECIMALS = 2  # of a share whose patients are not told: more would tell them
 ML_NOTE = "no proper maximum of the likelihood"
 
 
@@ -28,12 +31,14 @@ def held_out_table(cohort: RelatedCohort, responses: Sequence[Response], smalles
         smallest_cell: the smallest count that may be published; 0 suppresses nothing.
     """
     rows = [row for response in responses for row in _rows(cohort, response)]
-    frame = table(HeldOut, [{name: row[name] for name in row if name not in CELLS} for row in rows])
+    inner = (*CELLS, "known", "binary")
+    frame = table(HeldOut, [{name: row[name] for name in row if name not in inner} for row in rows])
     if not rows:
         return frame
     counted = frame.with_columns(
         pl.Series(name, [row[name] for row in rows], dtype=pl.Int64) for name in CELLS
     )
+    untold = _untold(cohort, rows, smallest_cell)
     shown = suppress_counts(
         counted,
         counts=["n", *CELLS],
@@ -42,7 +47,28 @@ def held_out_table(cohort: RelatedCohort, responses: Sequence[Response], smalles
         blank=["estimate", "lower", "upper"],
         note="note",
     )
-    return HeldOut.validate(shown.drop(CELLS), cast=True)
+    blurred = untold & pl.Series([row["binary"] for row in rows])
+    told = shown.drop(CELLS).with_columns(
+        pl.when(pl.lit(untold)).then(None).otherwise(pl.col("n")).alias("n"),
+        pl.when(pl.lit(untold))
+        .then(pl.col("note").fill_null(UNTOLD))
+        .otherwise(pl.col("note"))
+        .alias("note"),
+        *(
+            pl.when(pl.lit(blurred)).then(pl.col(name).round(DECIMALS)).otherwise(pl.col(name)).alias(name)
+            for name in ("estimate", "lower", "upper")
+        ),
+    )
+    return HeldOut.validate(told, cast=True)
+
+
+def _untold(cohort: RelatedCohort, rows: Sequence[Row], smallest_cell: int) -> pl.Series:
+    """Return the rows whose number of patients must not be told; all strata of a figure stand one after the other."""
+    k = cohort.classified.k
+    sizes = np.bincount(cohort.classified.assigned, minlength=k)
+    known = np.array([row["known"] for row in rows], dtype=np.int64).reshape(-1, k)
+    found = [untold_sizes(own, sizes, smallest_cell) for own in known]
+    return pl.Series(np.concatenate(found))
 
 
 def _rows(cohort: RelatedCohort, response: Response) -> list[Row]:
@@ -63,6 +89,8 @@ def _rows(cohort: RelatedCohort, response: Response) -> list[Row]:
                 "stratum": stratum + 1,
                 "n": int(n[stratum]),
                 "with": int(at[stratum]),
+                "known": int(whole[stratum]),
+                "binary": binary,
                 "without": int(whole[stratum] - at[stratum]) if binary else int(whole[stratum]),
                 "note": note,
                 **(

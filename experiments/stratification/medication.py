@@ -43,6 +43,9 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("antihypertensives", ANTIHYPERTENSIVES, ()),
 )
 
+FIGURES = ("share", "lower", "upper", "difference", "difference_lower", "difference_upper")
+NORMAL = 1.959963984540054
+
 
 def medication_table(
     rows: pl.DataFrame,
@@ -78,13 +81,50 @@ def medication_table(
             .agg(on=pl.col("taking").sum().cast(pl.Int64), patients=pl.len().cast(pl.Int64))
             .sort("stratum")
         )
+        whole = counted.select(pl.col("on", "patients").sum()).row(0)
         written = ", ".join(codes) + (f" without {', '.join(without)}" if without else "")
         found += [
-            {"group": name, "codes": written, "warning": WARNING, "share": row["on"] / row["patients"], **row}
+            {
+                "group": name,
+                "codes": written,
+                "warning": WARNING,
+                **row,
+                **_shares(row["on"], row["patients"], whole),
+            }
             for row in counted.iter_rows(named=True)
         ]
     frame = table(Medication, found).with_columns(off=pl.col("patients") - pl.col("on"))
     shown = suppress_counts(
-        frame, counts=["on", "off"], smallest_cell=smallest_cell, within=["group"], blank=["share"]
+        frame, counts=["on", "off"], smallest_cell=smallest_cell, within=["group"], blank=FIGURES
     )
     return Medication.validate(shown.drop("off"), cast=True)
+
+
+def _shares(on: int, patients: int, whole: tuple[int, int]) -> dict[str, float | None]:
+    """Return FIGURES of a stratum, with the others together as what it differs from; `whole` is on and patients of all."""
+    share, lower, upper = share_interval(on, patients)
+    found = (share, lower, upper)
+    others = whole[1] - patients
+    apart = difference_interval((on, patients), (whole[0] - on, others)) if others else (None, None, None)
+    return dict(zip(FIGURES, (*found, *apart), strict=True))
+
+
+def share_interval(on: int, patients: int) -> tuple[float, float, float]:
+    """Return a share and its 95 % score interval (Wilson 1927, doi 10.1080/01621459.1927.10502953); patients 1 or more."""
+    share, square = on / patients, NORMAL**2
+    middle = (on + square / 2) / (patients + square)
+    width = NORMAL * (patients * share * (1 - share) + square / 4) ** 0.5 / (patients + square)
+    return share, min(max(middle - width, 0.0), share), max(min(middle + width, 1.0), share)
+
+
+def difference_interval(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float]:
+    """Return the difference of two independent shares and its 95 % interval (Newcombe 1998, method 10).
+
+    doi 10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I. Each is given as patients on it and all.
+    """
+    first, first_lower, first_upper = share_interval(*one)
+    second, second_lower, second_upper = share_interval(*other)
+    difference = first - second
+    below = ((first - first_lower) ** 2 + (second_upper - second) ** 2) ** 0.5
+    above = ((first_upper - first) ** 2 + (second - second_lower) ** 2) ** 0.5
+    return difference, difference - below, difference + above

@@ -28,6 +28,21 @@ def assigned_counts(response: Response, classified: Classified, horizon: float) 
     return np.stack([n, events, n - events], axis=1).astype(np.int64)
 
 
+def untold_sizes(known: Integers, sizes: Integers, smallest_cell: int) -> Flags:
+    """Return which strata's numbers of patients with a value must not be told, shape (k,).
+
+    The strata's sizes stand elsewhere: less the patients with a value they are those without, and these may be few.
+
+    Args:
+        known: patients of each stratum with a value, shape (k,).
+        sizes: patients of each stratum, shape (k,).
+        smallest_cell: the smallest count that may be published; 0 hides nothing.
+    """
+    lacking = sizes - known
+    few = (lacking > 0) & (lacking < smallest_cell)
+    return hidden_cells(lacking[:, None], smallest_cell) if few.any() else few
+
+
 def hidden_strata(response: Response, classified: Classified, smallest_cell: int) -> dict[float, Flags]:
     """Return which strata must be hidden at each horizon, and at 0 (a label, or the whole follow-up as at the last horizon).
 

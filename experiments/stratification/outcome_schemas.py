@@ -105,6 +105,11 @@ class Medication(dy.Schema):
     on = dy.Int64(nullable=True)  # patients; null where suppressed
     patients = dy.Int64(nullable=True)
     share = dy.Float64(nullable=True, min=0, max=1)
+    lower = dy.Float64(nullable=True, min=0, max=1)  # 95 %, Wilson
+    upper = dy.Float64(nullable=True, min=0, max=1)
+    difference = dy.Float64(nullable=True, min=-1, max=1)  # from the share of all other strata together
+    difference_lower = dy.Float64(nullable=True, min=-1, max=1)  # 95 %, Newcombe
+    difference_upper = dy.Float64(nullable=True, min=-1, max=1)
     warning = dy.String(nullable=False)
 
 

@@ -83,7 +83,8 @@ def locate(
         if smallest_cell:  # with known margins, more digits tell the hidden cell of a small table
             for name in ("mutual_information", "adjusted"):
                 figures[-1][name] = round(float(str(figures[-1][name])), 2)
-        own_shares = _shares(place, levels, _crossed(own, codes, k, len(levels)), smallest_cell)
+        nowhere = np.bincount(strata[~known], minlength=k).astype(np.float64)
+        own_shares = _shares(place, levels, _crossed(own, codes, k, len(levels)), nowhere, smallest_cell)
         if float(str(figures[-1]["p"])) <= CALLED and (own_shares["verdict"] == "is").any():
             figures[-1]["follows"] = "strongly"
         shares.append(own_shares)
@@ -175,12 +176,28 @@ def _crossed(first: Integers, second: Integers, k: int, levels: int) -> Floats:
     return np.asarray(counts, dtype=np.float64)
 
 
-def _shares(place: str, levels: NDArray[np.str_], counts: Floats, smallest_cell: int) -> pl.DataFrame:
-    """Return the rows of PlaceShares of one place; verdicts are told where shares are not."""
+def _shares(
+    place: str, levels: NDArray[np.str_], counts: Floats, nowhere: Floats, smallest_cell: int
+) -> pl.DataFrame:
+    """Return the rows of PlaceShares of one place; verdicts are told where shares are not.
+
+    A stratum's size stands elsewhere: less its told cells it is the number of its patients without a place. So these are a level
+    of their own when cells are hidden, and shares of a stratum are of all of its patients; verdicts are about those with one.
+
+    Args:
+        place: one of PLACES.
+        levels: its names.
+        counts: patients, shape (k, levels).
+        nowhere: patients without one, shape (k,).
+        smallest_cell: the smallest count that may be published; 0 hides nothing.
+    """
     k, many = counts.shape
-    whole = counts.astype(np.int64)[:, :, None]
-    hidden = hidden_in_linked_tables(whole, np.ones((k, many), dtype=np.bool_), smallest_cell).ravel()
+    beside = np.column_stack([counts, nowhere]) if nowhere.any() else counts
+    whole = beside.astype(np.int64)[:, :, None]
+    hidden = hidden_in_linked_tables(whole, np.ones(beside.shape, dtype=np.bool_), smallest_cell)
+    hidden = hidden[:, :many].ravel()
     of_stratum = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    of_all = counts / np.maximum(beside.sum(axis=1, keepdims=True), 1)
     of_level = counts / np.maximum(counts.sum(axis=0, keepdims=True), 1)
     frame = pl.DataFrame(
         {
@@ -188,7 +205,7 @@ def _shares(place: str, levels: NDArray[np.str_], counts: Floats, smallest_cell:
             "level": np.tile(levels, k),
             "stratum": np.repeat(np.arange(1, k + 1), many),
             "n": counts.ravel().astype(np.int64),
-            "of_stratum": of_stratum.ravel(),
+            "of_stratum": of_all.ravel(),
             "of_level": of_level.ravel(),
             "verdict": _verdicts(counts, of_stratum, of_level).ravel(),
         }

@@ -38,7 +38,7 @@ from experiments.stratification.responses import (
     outcome_response,
     table,
 )
-from experiments.stratification.value import NOTHING, value_rows, value_table, value_test
+from experiments.stratification.value import NOTHING, value_rows, value_shown, value_table, value_test
 from experiments.stratification.verdict import TestResult
 
 CONTINUUM = "There are no strata to test: the answer is a continuum."
@@ -196,9 +196,10 @@ def _strata(
     smallest_cell: int,
 ) -> Related:
     rows, smaller = value_rows(cohort, responses, knots=settings.knots, seed=seed)
-    test = value_test(rows, settings.level)
+    shown = value_shown(rows, smallest_cell, cohort.rows.height)
+    test = value_test(shown, settings.level)
     held_out = [response for response in responses if response.kind == "held_out"]
-    tables["value"] = value_table(rows, smallest_cell)
+    tables["value"] = value_table(shown)
     tables["held_out"] = held_out_table(cohort, held_out, smallest_cell)
     found: dict[str, list[Row]] = {"incidence": [], "contrasts": [], "curves": []}
     for response in followed:

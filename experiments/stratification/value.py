@@ -151,7 +151,7 @@ def value_test(rows: Sequence[Row], level: float) -> TestResult:
     """Return test 5: passed where one adjusted p is `level` or less.
 
     Args:
-        rows: of schema Value, as computed.
+        rows: of schema Value; their numbers of patients stand in the test's figures.
         level: of Holm's adjusted p-values.
     """
     tested = [row for row in rows if row.get("p_adjusted") is not None]
@@ -179,12 +179,26 @@ def value_test(rows: Sequence[Row], level: float) -> TestResult:
     return TestResult("value", "passed" if best["p_adjusted"] <= level else "failed", reason, figures)
 
 
-def value_table(rows: Sequence[Row], smallest_cell: int) -> pl.DataFrame:
-    """Return schema Value; where patients with or without the event are few, numbers and figures are suppressed."""
+def value_shown(rows: Sequence[Row], smallest_cell: int, patients: int) -> list[Row]:
+    """Return the rows as they may leave: numbers are suppressed where patients with or without the event, or without a value, are few.
+
+    Args:
+        rows: as of `value_rows`.
+        smallest_cell: the smallest count that may be published; 0 hides nothing.
+        patients: of the cohort, with and without a value.
+    """
     shown = []
     for row in rows:
         events = row["events"]
         cells = [row["n"]] if events is None else [row["n"], events, row["n"] - events]
-        blank = {"n": None, "events": None} if any(0 < cell < smallest_cell for cell in cells) else {}
+        few = any(0 < cell < smallest_cell for cell in cells)
+        blank: Row = {"n": None, "events": None} if few else {}
+        if 0 < patients - row["n"] < smallest_cell:
+            blank["n"] = None
         shown.append({**row, **blank})
+    return shown
+
+
+def value_table(shown: Sequence[Row]) -> pl.DataFrame:
+    """Return schema Value of rows that may leave."""
     return table(Value, shown)

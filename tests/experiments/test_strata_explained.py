@@ -255,6 +255,16 @@ def test_strata_that_do_not_follow_places_are_not_said_to(seed: int) -> None:
     assert row["patients"] is None  # with the total it would tell how few have no centre
 
 
+def test_how_many_of_a_stratum_have_no_place_is_not_had_by_subtraction() -> None:
+    strata = np.repeat([0, 1], [150, 120])
+    centres = ["A", "B", "C"] * 50 + [None] * 4 + ["A", "B"] * 58
+    public, restricted = (_located(strata, centres, smallest_cell=smallest).shares for smallest in (0, 11))
+    told = restricted.filter(pl.col("stratum") == 2).drop_nulls("n")
+    assert 120 - told["n"].sum() >= 4 + 11
+    assert told["of_stratum"].to_list() == pytest.approx((told["n"] / 120).to_list())
+    assert public["n"].sum() == 266
+
+
 def test_mutual_information_is_that_of_the_definition_and_p_is_no_smaller_than_its_resolution() -> None:
     generator = np.random.default_rng(3)
     first, second = generator.integers(0, 3, 200), generator.integers(0, 5, 200)

@@ -8,6 +8,7 @@ from experiments.figures import svg_text
 from experiments.stratification.continuous import encoded, explained, smaller_columns
 from experiments.stratification.estimation import independent
 from experiments.stratification.makers import refuse_made_outcomes, refuse_makers
+from experiments.stratification.medication import difference_interval, share_interval
 from experiments.stratification.outcome_schemas import TABLES
 from experiments.stratification.relate import Related, RelateSettings, relate
 from experiments.stratification.responses import held_out_responses, outcome_response
@@ -172,11 +173,45 @@ def test_few_patients_are_suppressed_everywhere() -> None:
     assert lithium["share"].null_count() == lithium.height
 
 
+def test_how_many_lack_a_value_is_not_had_by_subtraction() -> None:
+    made = planted(200, 3.0, 3)
+    patients, _ = related_patients(made, 5)
+    first = int(np.flatnonzero(made.classified.assigned == 0)[0])
+    lacking = pl.Series([None if row == first else 1.0 for row in range(200)])
+    beside = patients.beside.with_columns(smoker=pl.col("smoker") * lacking, gaf=pl.col("gaf") * lacking)
+    settings = replace(SETTINGS, bootstraps=2, compare_with=())
+    patients = replace(patients, beside=beside)
+    public, restricted = (
+        relate(patients, {}, settings, seed=1, smallest_cell=smallest) for smallest in (0, 11)
+    )
+    for column in ("smoker", "gaf"):
+        own, all_told = (
+            found.tables["held_out"].filter(pl.col("column") == column) for found in (restricted, public)
+        )
+        assert all_told["n"].null_count() == 0
+        assert own["n"].null_count() == own.height
+        assert own["estimate"].null_count() == all_told["estimate"].null_count()
+        assert restricted.tables["value"].filter(pl.col("name") == column)["n"].to_list() == [None]
+    assert [figure.n for figure in restricted.test.figures] == [None, None]
+    shares = restricted.tables["held_out"].filter(pl.col("column") == "smoker")["estimate"].drop_nulls()
+    assert (shares == shares.round(2)).all()
+
+
+def test_intervals_of_shares_and_differences_are_the_published_ones() -> None:
+    difference = difference_interval((56, 70), (48, 80))  # Newcombe's first example
+    assert difference == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert share_interval(0, 20) == pytest.approx((0, 0, 0.1611), abs=5e-5)
+
+
 def test_medication_is_what_ran_before_the_prediction_and_carries_its_warning(related: Related) -> None:
     table = related.tables["medication"]
     assert table["warning"].str.contains("nothing about who responds").all()
     on = table.filter(pl.col("group") == "antipsychotics")
     assert on["on"].sum() == pytest.approx(0.4 * 400, abs=40)
+    assert (on["lower"] < on["share"]).all()
+    assert (on["share"] < on["upper"]).all()
+    assert on["difference"].sum() == pytest.approx(0)  # of two strata
+    assert (on["difference_lower"] < 0).all()  # nothing differs in it
     assert table.filter(pl.col("group") == "lithium")["on"].sum() == 0  # began on the day of the prediction
 
 
