@@ -1,7 +1,7 @@
 """The whole recipe of a stratification: adjustment, representation and clusterer, fitted on the same patients and frozen as one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from models.clustering.contract import Clusterer, ClusterOptions
 from models.clustering.representation import Representation
 from models.errors import BadTarget
 from models.registry import CLUSTERERS
+from models.strata_state import names_of, number_of_strata, options_of, read_json, require_fitting
 
 Floats = NDArray[np.float64]
 
@@ -123,8 +124,18 @@ class StrataModel:
         return X.select(self.recipe.columns) if self._adjustment is None else self._adjustment.transform(X)
 
     def predict_probability(self, X: pl.DataFrame) -> Floats:
-        """Return the probability of each stratum, shape (patients, k); strata by falling size in training."""
-        return self._clusterer.predict_probability(self.adjusted(X))
+        """Return the probability of each stratum, shape (patients, k); strata by falling size in training.
+
+        Raises:
+            BadTarget: a column is missing, or the model gives some patient no memberships.
+        """
+        found = self._clusterer.predict_probability(self.adjusted(X))
+        # Numbers one by one possible can still be none that belong together in a file that was tampered with.
+        if found.shape != (X.height, self.k) or not np.allclose(found.sum(axis=1), 1.0):
+            raise BadTarget(
+                "The frozen strata give some patients no memberships: the stored model is damaged; stratify again."
+            )
+        return found
 
     def assign(self, X: pl.DataFrame) -> NDArray[np.int64]:
         """Return each patient's most probable stratum, shape (patients,), counted from 0."""
@@ -181,7 +192,14 @@ class StrataModel:
     def from_parts(cls, parts: Mapping[str, bytes]) -> Self:
         """Rebuild the frozen model; raises BadTarget on anything unknown or damaged."""
         try:
-            state = json.loads(parts[RECIPE_FILE])
+            own = {
+                name.removeprefix(CLUSTERER_PREFIX): part
+                for name, part in parts.items()
+                if name.startswith(CLUSTERER_PREFIX)
+            }
+            state = read_json(parts[RECIPE_FILE])
+            for part in own.values():
+                read_json(part)
             if state["version"] != VERSION or state["clusterer"] not in CLUSTERERS:
                 raise BadTarget(
                     f"The stored strata are of version {state['version']} and clusterer {state['clusterer']!r}; known: "
@@ -190,22 +208,14 @@ class StrataModel:
             adjustment = None if state["adjustment"] is None else Adjustment.from_state(state["adjustment"])
             recipe = Recipe(
                 clusterer=state["clusterer"],
-                columns=_names(state["columns"]),
-                options=ClusterOptions(state["modalities"], state["weights"], state["parameters"]),
+                columns=names_of(state["columns"]),
+                options=options_of(state),
                 plan=None if adjustment is None else adjustment.plan,
             )
-            own = {
-                name.removeprefix(CLUSTERER_PREFIX): part
-                for name, part in parts.items()
-                if name.startswith(CLUSTERER_PREFIX)
-            }
-            made = cls(
-                recipe,
-                int(state["k"]),
-                adjustment,
-                Representation.from_state(state["representation"]),
-                CLUSTERERS[recipe.clusterer].load(own),
-            )
+            clusterer = CLUSTERERS[recipe.clusterer].load(own)
+            representation = Representation.from_state(state["representation"])
+            require_fitting(recipe.columns, representation, clusterer.columns)
+            made = cls(recipe, number_of_strata(state, own), adjustment, representation, clusterer)
         except (
             KeyError,
             TypeError,
@@ -217,9 +227,3 @@ class StrataModel:
         ) as problem:
             raise BadTarget("The stored strata are damaged; stratify again.") from problem
         return made
-
-
-def _names(found: Sequence[Any]) -> tuple[str, ...]:
-    if not all(isinstance(name, str) for name in found):
-        raise TypeError("names are expected")
-    return tuple(found)
