@@ -1,14 +1,16 @@
 """Patients of a stratification by their course over visits."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from experiments.stratification.course import CoursePlan, CourseSource, course_columns, course_recipe
-from features.repeated_measures import repeated_measures
+from features.repeated_measures import RepeatedMeasures, repeated_measures
 from features.schema import TABLES
 from models.errors import BadTarget
 from pipeline.errors import BadInput
@@ -40,16 +42,8 @@ def course_patients(
     if asked.course is None:
         raise TypeError("the stratification has no course")
     first = first_rows(assembled.rows, name, asked.index, ("time",))
-    plan, extract = course_plan(asked.course), study.cohort.extract_date
-    measures = repeated_measures(
-        {key: read_table(tables / f"{key}.parquet", TABLES[key]) for key in USED},
-        first.select("patient_id", "time"),
-        plan.variables,
-        years=plan.years,
-        logarithm=asked.course.logarithm,
-        time=study.cohort.time,
-        extract_time=None if extract is None else float((extract - EPOCH).days),
-    )
+    plan = course_plan(asked.course)
+    measures = measures_since(first, study, tables, plan=plan, logarithm=asked.course.logarithm)
     try:
         recipe = course_recipe(
             plan,
@@ -75,7 +69,7 @@ def course_patients(
     rows = first.filter(pl.Series(source.kept)).drop("time")
     described = {
         "kind": "course",
-        "counted_out": counted_out(source, plan),
+        "counted_out": counted_out(source.kept, plan),
         "reliability": {column: round(value, 4) for column, value in source.reliability().items()},
     }
     return Patients(rows, source.X, recipe), source, described
@@ -95,12 +89,41 @@ def course_plan(course: Course) -> CoursePlan:
     )
 
 
-def counted_out(source: CourseSource, plan: CoursePlan) -> list[str]:
-    """Word how many patients take no part; a share, and no count of few."""
-    out = int(np.sum(~source.kept))
+def measures_since(
+    first: pl.DataFrame, study: Study, tables: Path, *, plan: CoursePlan, logarithm: Sequence[str]
+) -> RepeatedMeasures:
+    """Return what was measured of patients since their baselines.
+
+    Args:
+        first: patient_id and time of the baseline, one row per patient.
+        study: the settings of the cohort that they are of.
+        tables: folder of its canonical tables.
+        plan: what the course is made of.
+        logarithm: variables followed on the logarithm.
+
+    Raises:
+        BadInput: the course cannot be made of these tables.
+    """
+    extract = study.cohort.extract_date
+    return repeated_measures(
+        {key: read_table(tables / f"{key}.parquet", TABLES[key]) for key in USED},
+        first.select("patient_id", "time"),
+        plan.variables,
+        years=plan.years,
+        logarithm=logarithm,
+        time=study.cohort.time,
+        extract_time=None if extract is None else float((extract - EPOCH).days),
+    )
+
+
+def counted_out(kept: NDArray[np.bool_], plan: CoursePlan) -> list[str]:
+    """Word how many patients take no part; a share, and no count of few of them, nor of few who do."""
+    out = int(np.sum(~kept))
     if out == 0:
         return []
-    told = "Fewer than 11" if out < FEWEST_TOLD else f"{100 * out / len(source.kept):.0f} % of the"
+    told = "Fewer than 11" if out < FEWEST_TOLD else f"{100 * out / len(kept):.0f} % of the"
+    if len(kept) - out < FEWEST_TOLD:
+        told = "All but a few"
     values = f"{plan.needed} value{'s' if plan.needed > 1 else ''}"
     lacked = f"{values} of every variable" if plan.method == "random_effects" else f"{values} of any variable"
     return [f"{told} patients do not have {lacked} and take no part."]

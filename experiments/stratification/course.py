@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from experiments.stratification.course_draws import CourseDraws, Visits
+from experiments.stratification.course_stay import attendance_of, latest_interval, stay_of
 from features.repeated_measures import RepeatedMeasures
 from models.adjustment.plan import AdjustmentPlan
 from models.clustering.contract import ClusterOptions
@@ -20,8 +21,6 @@ from models.trajectories.sums import CourseSums
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-GRACE = 0.25  # of an interval: a visit this late still counts for it
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,7 @@ class CourseSource:
             BadTarget: nobody has enough values, or a mixed model cannot be fitted.
         """
         whole = Visits.of(measures.values, patients, plan.variables)
-        enough = whole.sums(plan.degree).counts >= plan.needed
-        wanted = enough.all(axis=1) if plan.method == "random_effects" else enough.any(axis=1)
-        self._kept = np.asarray(wanted, dtype=np.bool_)
+        self._kept = known_well_enough(whole, plan)
         if not self._kept.any():
             raise BadTarget(
                 f"No patient has {plan.needed} values of {', '.join(plan.variables)} since the baseline. Lower fewest_visits or "
@@ -101,7 +98,9 @@ class CourseSource:
         self._context = pl.DataFrame() if context is None else context.filter(pl.Series(self._kept))
         self._sums = self._visits.sums(plan.degree)
         self._columns = CourseColumns.fit(self._sums, plan.variables)
-        self._stay = _stay(measures.attendance, patients.filter(pl.Series(self._kept)), plan)
+        known = attendance_of(measures.attendance, patients.filter(pl.Series(self._kept)), plan.interval)
+        self._latest = latest_interval(known)
+        self._stay = stay_of(known, plan.interval, plan.years, self._latest)
         self._X = self._made(self._sums, self._columns)
         self._draws = CourseDraws(self._visits, self._columns, self._stay["last_visit"], self._centres, seed)
 
@@ -144,6 +143,11 @@ class CourseSource:
     def stay(self) -> pl.DataFrame:
         """last_visit and observable (years), stay_attended (intervals) and stay_left of those who take part."""
         return self._stay
+
+    @property
+    def latest(self) -> int:
+        """The last interval at whose end there was a planned visit (`latest_interval`)."""
+        return self._latest
 
     def reliability(self) -> dict[str, float]:
         """Return the mean reliability of each column: the share of patients' true differences that it predicts."""
@@ -234,18 +238,8 @@ def course_recipe(
     return Recipe(KIND, columns, ClusterOptions(modalities, options.weights, own))
 
 
-def _stay(attendance: pl.DataFrame, patients: pl.Series, plan: CoursePlan) -> pl.DataFrame:
-    """Return last_visit, observable, stay_attended and stay_left, one row per patient.
-
-    Who left is who was not seen in the next interval though a visit could have been: there was a visit that late of
-    somebody, and the patient was observable until a quarter of an interval after its planned day.
-    """
-    known = pl.DataFrame({"patient_id": patients}).join(
-        attendance, on="patient_id", how="left", maintain_order="left"
-    )
-    filled = known.select(pl.col("last_visit", "observable").fill_null(0.0))
-    attended = (filled["last_visit"] / plan.interval).round().cast(pl.Int64)
-    most = int(attended.cast(pl.Int64).to_numpy().max(initial=0))
-    due = ((attended + 1 + GRACE) * plan.interval).clip(upper_bound=plan.years)
-    left = (attended < most) & (filled["observable"] >= due)
-    return filled.with_columns(attended.alias(ATTENDED), left.alias(LEFT))
+def known_well_enough(visits: Visits, plan: CoursePlan) -> NDArray[np.bool_]:
+    """Return who has as many values as the plan needs, shape (patients,)."""
+    enough = visits.sums(plan.degree).counts >= plan.needed
+    wanted = enough.all(axis=1) if plan.method == "random_effects" else enough.any(axis=1)
+    return np.asarray(wanted, dtype=np.bool_)

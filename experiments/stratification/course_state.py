@@ -5,15 +5,55 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import dataframely as dy
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from experiments.stratification.course import CoursePlan, course_frame
+from experiments.stratification.course import (
+    CoursePlan,
+    course_columns,
+    course_frame,
+    known_well_enough,
+)
+from experiments.stratification.course_draws import Visits
+from experiments.stratification.course_stay import attendance_of, stay_of
+from features.repeated_measures import RepeatedMeasures
 from models.errors import BadTarget
-from models.trajectories.course_columns import CourseColumns
+from models.trajectories.course_columns import PARTS, CourseColumns
+from models.trajectories.growth_clusterer import GrowthPlan
 from models.trajectories.sums import CourseSums
 
 COURSE_FILE = "course.json"  # in the folder of the frozen model
-VERSION = 1
+VERSION = 2
+
+
+class PatientCourses(dy.Schema):
+    """Each patient's course as the frozen mixed models predict it; row-level, stays at the site."""
+
+    patient_id = dy.String(primary_key=True)
+    variable = dy.String(primary_key=True)
+    part = dy.String(primary_key=True)  # level, change, ...: coefficients of 1, t, t^2 in years
+    values = dy.Int64(nullable=False, min=0)  # of the variable, on which the prediction stands
+    predicted = dy.Float64(nullable=False)  # best linear predictor, in the variable's unit (its logarithm)
+    standard_error = dy.Float64(nullable=False, min=0)  # of the true coefficient around it
+
+
+@dataclass(frozen=True)
+class DescribedPatients:
+    """Patients of any cohort as frozen strata of courses see them.
+
+    Attributes:
+        kept: who has enough values, of the patients that were given, shape (given,).
+        X: the columns that the strata need, one row per patient who has.
+        courses: schema PatientCourses; row-level.
+        reliability: mean by column, as `CourseSource.reliability`.
+    """
+
+    kept: NDArray[np.bool_]
+    X: pl.DataFrame
+    courses: pl.DataFrame
+    reliability: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -24,15 +64,75 @@ class FrozenCourse:
         plan: what the course is made of.
         logarithm: variables followed on the logarithm.
         columns: the mixed models.
+        latest: the last interval at whose end a visit was planned (`course.latest_interval`).
     """
 
     plan: CoursePlan
     logarithm: tuple[str, ...]
     columns: CourseColumns
+    latest: int
+
+    def described(self, measures: RepeatedMeasures, patients: pl.Series) -> "DescribedPatients":
+        """Return patients of any cohort by their visits, however many and whenever; each row follows from the patient's own.
+
+        Args:
+            measures: their values (logarithms where the course has them) and attendance.
+            patients: patient_id in the order of the rows.
+
+        Raises:
+            BadTarget: nobody has enough values.
+        """
+        plan = self.plan
+        whole = Visits.of(measures.values, patients, plan.variables)
+        kept = known_well_enough(whole, plan)
+        if not kept.any():
+            raise BadTarget(
+                f"No patient has {plan.needed} values of {', '.join(plan.variables)} since the baseline, so none can be assigned to "
+                "strata of courses. Check the visits that were read."
+            )
+        own = patients.filter(pl.Series(kept))
+        sums = whole.of_patients(kept).sums(plan.degree)
+        stay = stay_of(
+            attendance_of(measures.attendance, own, plan.interval), plan.interval, plan.years, self.latest
+        )
+        return DescribedPatients(
+            kept, self.frame(sums, stay), self._courses(own, sums), self._reliability(sums)
+        )
+
+    def _courses(self, patients: pl.Series, sums: CourseSums) -> pl.DataFrame:
+        frames = []
+        for at, (model, of) in enumerate(zip(self.columns.models, self.columns.predicted(sums), strict=True)):
+            errors = np.sqrt(np.maximum(np.diagonal(of.variances, axis1=1, axis2=2), 0.0))
+            frames += [
+                pl.DataFrame(
+                    {
+                        "patient_id": patients,
+                        "variable": self.plan.variables[at],
+                        "part": part,
+                        "values": sums.counts[:, at].astype(np.int64),
+                        "predicted": model.fixed[place] + of.effects[:, place],
+                        "standard_error": errors[:, place],
+                    }
+                )
+                for place, part in enumerate(PARTS[: self.plan.degree + 1])
+            ]
+        return PatientCourses.validate(pl.concat(frames).sort("patient_id", "variable", "part"), cast=True)
+
+    def _reliability(self, sums: CourseSums) -> dict[str, float]:
+        found = self.columns.reliability(sums).mean(axis=0)
+        return dict(zip(self.columns.columns, map(float, found), strict=True))
 
     def frame(self, sums: CourseSums, stay: pl.DataFrame) -> pl.DataFrame:
         """Return the columns that the frozen strata need, one row per patient of any cohort (`course_frame`)."""
         return course_frame(sums, self.columns, self.plan, stay)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Names of the columns of `frame`, sorted."""
+        plan = self.plan
+        growth = GrowthPlan(plan.variables, plan.degree, plan.dropout, plan.random_intercept)
+        own = () if plan.method == "random_effects" else growth.columns
+        return tuple(sorted({*course_columns(plan), *own}))
 
     def to_bytes(self) -> bytes:
         """Return JSON; no row of a patient is in it."""
@@ -41,6 +141,7 @@ class FrozenCourse:
             "plan": asdict(self.plan),
             "logarithm": list(self.logarithm),
             "columns": self.columns.to_state(),
+            "latest": self.latest,
         }
         return (json.dumps(state, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
 
@@ -51,11 +152,19 @@ class FrozenCourse:
             state = json.loads(content)
             known = state["version"] == VERSION
             made = cls(
-                _plan(state["plan"]), tuple(state["logarithm"]), CourseColumns.from_state(state["columns"])
+                _plan(state["plan"]),
+                tuple(state["logarithm"]),
+                CourseColumns.from_state(state["columns"]),
+                int(state["latest"]),
             )
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as problem:
             raise BadTarget("The stored course is damaged; stratify again.") from problem
-        fits = made.columns.variables == made.plan.variables and made.columns.degree == made.plan.degree
+        fits = (
+            made.columns.variables == made.plan.variables
+            and made.columns.degree == made.plan.degree
+            and set(made.logarithm) <= set(made.plan.variables)
+            and made.latest >= 0
+        )
         if not known or not fits:
             raise BadTarget("The stored course is damaged or of another version; stratify again.")
         return made

@@ -1,6 +1,7 @@
 """From a study's strata to the files of a bundle that assigns another site's patients."""
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from experiments.bundle.strata_summaries import strata_reference
 from experiments.disclosure import smallest_published
 from experiments.openings import CODE, hashed_choices
 from experiments.provenance import provenance_of
+from experiments.stratification.course_state import COURSE_FILE, FrozenCourse
 from models.storage import fingerprint
 from models.strata_model import RECIPE_FILE, StrataModel
 from pipeline.carry.definition import definition_of
@@ -22,6 +24,7 @@ from pipeline.errors import BadInput, BadSettings
 from pipeline.files import read_json
 from pipeline.settings.stratification import Stratification
 from pipeline.settings.study import Study
+from pipeline.strata_course import course_patients
 from pipeline.strata_inputs import feature_patients, read_assembled
 
 
@@ -35,7 +38,7 @@ def strata_files(study: Study, name: str, workspace: Path, source: Path | None) 
         source: the study's source folder, where a feature set names files of it.
 
     Raises:
-        BadSettings: no such stratification, or one of courses.
+        BadSettings: no such stratification, or one of the course of a variable that the study does not declare.
         BadInput: there are no strata, results are missing, or something in the bundle would tell about a patient.
     """
     asked = _asked(study, name)
@@ -49,16 +52,26 @@ def strata_files(study: Study, name: str, workspace: Path, source: Path | None) 
             "outcome, or another stratification."
         )
     assembled = read_assembled(workspace / "assembled")
-    patients = feature_patients(study, name, assembled)
+    course = frozen_course(parts)
+    if (course is None) != (asked.course is None):
+        raise BadInput(f"The strata in {folder} are of another kind than the study file says. Run dvc repro.")
+    patients = (
+        feature_patients(study, name, assembled)
+        if course is None
+        else course_patients(study, name, assembled, workspace / "tables")[0]
+    )
     if set(model.recipe.needed) != set(patients.recipe.needed):
         raise BadInput(
             f"The strata in {folder} are of other columns than the study file says. Run dvc repro."
         )
-    used = used_columns(model)
+    used = used_columns(model, course)
     described = assembled.columns.filter(pl.col("column").is_in(used)).sort("column")
     definition = definition_of(study, None, source, described, index=asked.index)
+    if course is not None:
+        definition = _with_variables(definition, study, course, name)
     smallest = smallest_published(study.disclosure.level, study.disclosure.smallest_cell)
-    reference = strata_reference(model, patients.rows, patients.X, used, smallest)
+    told_of = told_columns(model, course)
+    reference = strata_reference(model, patients.rows, patients.X, told_of, smallest)
     # The claim is that of the whole chain, test 5 included.
     chain = read_json(workspace / "strata_outcomes" / name / "summary.json")
     whole = {**summary, **{key: chain[key] for key in ("claim", "claimed", "tests")}}
@@ -67,7 +80,7 @@ def strata_files(study: Study, name: str, workspace: Path, source: Path | None) 
         **{f"model/{part}": content for part, content in parts.items()},
         DEFINITION: content_bytes(definition),
         REFERENCE: content_bytes(reference),
-        README: _readme(study, head, definition).encode(),
+        README: _readme(study, head, definition, course).encode(),
     }
     sealed = seal_strata(files, head)
     known = {*assembled.rows["prediction_id"], *assembled.rows["patient_id"]}
@@ -78,22 +91,46 @@ def strata_files(study: Study, name: str, workspace: Path, source: Path | None) 
     return sealed
 
 
-def used_columns(model: StrataModel) -> tuple[str, ...]:
-    """Return the feature columns that a frozen model looks at, sorted: those of the strata and those of its adjustment."""
+def used_columns(model: StrataModel, course: FrozenCourse | None = None) -> tuple[str, ...]:
+    """Return the feature columns that a frozen model looks at, sorted: those of the strata and those of its adjustment.
+
+    Columns of a course are made of visits and are no features.
+    """
     plan = model.recipe.plan
-    return tuple(sorted({*model.recipe.columns, *(() if plan is None else plan.needed)}))
+    own = model.recipe.columns if course is None else ()
+    more = set(() if plan is None else plan.needed) - set(() if course is None else course.made)
+    return tuple(sorted({*own, *more}))
+
+
+def told_columns(model: StrataModel, course: FrozenCourse | None) -> tuple[str, ...]:
+    """Return the columns whose distribution is told, sorted: features, and level and change of courses without their sums."""
+    made = () if course is None else course.columns.columns
+    return tuple(sorted({*used_columns(model, course), *made}))
+
+
+def frozen_course(parts: Mapping[str, bytes]) -> FrozenCourse | None:
+    """Return the course that a model's strata are of; None for strata of features. Raises BadTarget where it is damaged."""
+    return FrozenCourse.from_bytes(parts[COURSE_FILE]) if COURSE_FILE in parts else None
+
+
+def _with_variables(definition: Definition, study: Study, course: FrozenCourse, name: str) -> Definition:
+    """Return the definition with what the course's variables are, so that another site's units can be compared."""
+    declared = definition_of(study, None, None, among=(), index=study.stratifications[name].index).variables
+    unknown = sorted(set(course.plan.variables) - set(declared))
+    if unknown:
+        raise BadSettings(
+            f"stratifications.{name}.course.variables: {', '.join(unknown)} is not declared in dictionary as a predictor, so that no "
+            "other site could know its unit. Declare it there."
+        )
+    own = {variable: declared[variable] for variable in course.plan.variables}
+    return definition.model_copy(update={"variables": dict(sorted({**definition.variables, **own}.items()))})
 
 
 def _asked(study: Study, name: str) -> Stratification:
     if name not in study.stratifications:
         known = ", ".join(sorted(study.stratifications)) or "none"
         raise BadSettings(f"--strata {name}: no such stratification; known: {known}. Name one of them.")
-    asked = study.stratifications[name]
-    if asked.course is not None:
-        raise BadSettings(
-            f"--strata {name}: strata of courses are not carried yet, only strata of feature sets. Name another stratification."
-        )
-    return asked
+    return study.stratifications[name]
 
 
 def _parts(folder: Path) -> dict[str, bytes]:
@@ -143,7 +180,7 @@ def _head(
     }
 
 
-def _readme(study: Study, head: dict[str, Any], definition: Definition) -> str:
+def _readme(study: Study, head: dict[str, Any], definition: Definition, course: FrozenCourse | None) -> str:
     said = (
         "claimed by its study"
         if head["claimed"]
@@ -165,6 +202,18 @@ def _readme(study: Study, head: dict[str, Any], definition: Definition) -> str:
         "stays with you. A changed, missing or additional file is refused. To know that the bundle is the sender's, compare its "
         "fingerprint with one told on another way.",
         "",
-        f"Columns: {len(definition.columns)}, of the feature sets {', '.join(sorted(definition.feature_sets)) or 'none'}.",
+        *_course_said(course),
+        f"Feature columns: {len(definition.columns)}, of the feature sets {', '.join(sorted(definition.feature_sets)) or 'none'}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _course_said(course: FrozenCourse | None) -> list[str]:
+    if course is None:
+        return []
+    plan = course.plan
+    return [
+        f"Strata of change: of the values of {', '.join(plan.variables)} at visits of {plan.years:g} years after the baseline, however "
+        "many and whenever they were. They look ahead of the baseline and predict nothing at it.",
+        "",
+    ]

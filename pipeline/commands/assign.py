@@ -14,6 +14,7 @@ from experiments.bundle.strata import StrataBundle, open_strata
 from experiments.bundle.strata_summaries import AssignedPatients, CarriedStrata
 from experiments.bundle.summaries import Drift
 from experiments.openings import CODE
+from experiments.stratification.course_state import PatientCourses
 from experiments.stratification.schemas import Memberships
 from features.registry import FEATURE_SETS
 from pipeline.carry.definition import definition_of
@@ -77,6 +78,8 @@ def run(
     with replaced_folder(own) as folder:
         write_table(found.patients, folder / "patients.parquet", AssignedPatients)
         write_table(found.memberships, folder / "memberships.parquet", Memberships)
+        if found.courses is not None:
+            write_table(found.courses, folder / "courses.parquet", PatientCourses)
     with replaced_folder(out) as folder:
         write_table(found.strata, folder / "strata.parquet", CarriedStrata)
         write_table(found.drift, folder / "drift.parquet", Drift)
@@ -141,6 +144,7 @@ def _report(
         "outside": found.outside,
         "outside_reference": frozen.reference.extent.beyond,
         "new_centres": found.new_centres,
+        "course": found.course,
         "drift": found.drift.to_dicts(),
     }
 

@@ -111,7 +111,7 @@ def _course(source: Source, found: Stratified, study: Study, name: str) -> _Cour
     if k > 1 and source.plan.method == "growth_mixture" and source.plan.dropout:
         tables["dropout_comparison"] = dropout_comparison(source, k, model_seed(study.seed, k))
     title = "Mean course of each stratum" if k > 1 else "Mean course of all patients"
-    frozen = FrozenCourse(source.plan, asked.logarithm, source.columns)
+    frozen = FrozenCourse(source.plan, asked.logarithm, source.columns, source.latest)
     return _Course(tables, course_figure(courses, staying, title), {COURSE_FILE: frozen.to_bytes()})
 
 

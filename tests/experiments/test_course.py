@@ -12,12 +12,14 @@ from experiments.stratification.course import CoursePlan, CourseSource, course_f
 from experiments.stratification.course_draws import transport
 from experiments.stratification.course_dropout import dropout_comparison
 from experiments.stratification.course_state import FrozenCourse
+from experiments.stratification.course_stay import latest_interval, stay_of
 from experiments.stratification.course_tables import course_figure, course_tables, without_small_steps
 from experiments.stratification.separation import depth
 from features.repeated_measures import RepeatedMeasures
 from models.adjustment.plan import AdjustmentPlan
 from models.errors import BadTarget
 from models.strata_model import StrataModel
+from models.trajectories.growth_clusterer import ATTENDED, LEFT
 
 VARIABLES = ("madrs", "gaf")
 
@@ -188,7 +190,7 @@ def test_a_frozen_course_makes_the_same_columns_of_other_patients() -> None:
 def test_the_stored_course_places_other_patients() -> None:
     _, made = source(method="growth_mixture")
     model = StrataModel.fit(made.X, course_recipe(made.plan), 2, 1)
-    frozen = FrozenCourse(made.plan, (), made.columns)
+    frozen = FrozenCourse(made.plan, (), made.columns, made.latest)
     again = FrozenCourse.from_bytes(frozen.to_bytes())
     assert again.to_bytes() == frozen.to_bytes()
     few = np.arange(60)
@@ -197,13 +199,67 @@ def test_the_stored_course_places_other_patients() -> None:
     assert (loaded.assign(X) == model.assign(made.X)[few]).all()
     state = json.loads(frozen.to_bytes())
     damages: list[dict[str, object]] = [
-        {"version": 2},
+        {"version": 3},
         {"plan": {}},
+        {"latest": None},
+        {"logarithm": ["crp"]},
         {"columns": {**state["columns"], "own": [[0, 0], [0, 1]]}},
     ]
     for damage in damages:
         with pytest.raises(BadTarget, match="stored course is damaged"):
             FrozenCourse.from_bytes(json.dumps(state | damage).encode())
+
+
+@pytest.mark.parametrize("method", ["random_effects", "growth_mixture"])
+def test_patients_are_assigned_by_their_own_visits_alone(method: str) -> None:
+    _, measures, patients, _ = cohort(400, 6.0)
+    _, made = source(method=method)
+    frozen = FrozenCourse.from_bytes(FrozenCourse(made.plan, (), made.columns, made.latest).to_bytes())
+    again = frozen.described(measures, patients)
+    assert (again.kept == made.kept).all()
+    assert again.X.equals(made.X)  # those that the strata were made of: to the last bit
+    assert set(again.X.columns) == set(frozen.made)
+    assert again.reliability == made.reliability()
+
+    few = [7, 3, 30]
+    alone = frozen.described(measures, patients.gather(np.flatnonzero(made.kept)[few]))
+    assert alone.X.to_numpy() == pytest.approx(made.X[few].to_numpy(), rel=1e-9)
+    with pytest.raises(BadTarget, match="so none can be assigned"):
+        frozen.described(measures, pl.Series(["nobody of them"]))
+
+
+def test_a_predicted_course_says_how_far_the_true_one_may_be() -> None:
+    draw = np.random.default_rng(5)
+    n = 300
+    true = np.column_stack([20 + 4 * draw.normal(size=n), 1 + 2 * draw.normal(size=n)])
+    often = np.arange(n) % 2 == 0
+    patient = np.concatenate([np.repeat(np.flatnonzero(often), 6), np.repeat(np.flatnonzero(~often), 2)])
+    years = draw.uniform(0, 3, len(patient))
+    value = true[patient, 0] + true[patient, 1] * years + 2 * draw.normal(size=len(patient))
+    names = pl.Series("patient_id", [f"p{at:03d}" for at in range(n)])
+    values = pl.DataFrame(
+        {"patient_id": names.gather(patient), "variable": "madrs", "years": years, "value": value}
+    )
+    attendance = pl.DataFrame({"patient_id": names, "last_visit": 3.0, "observable": 3.0})
+    measures = RepeatedMeasures(values, attendance)
+    plan = CoursePlan(("madrs",))
+    made = CourseSource(measures, names, np.zeros(n, dtype=np.int64), plan, 1)
+    courses = FrozenCourse(plan, (), made.columns, made.latest).described(measures, names).courses
+    for at, part in enumerate(("level", "change")):
+        own = courses.filter(part=part)
+        error = own["standard_error"].to_numpy()
+        away = (own["predicted"].to_numpy() - true[:, at]) / error
+        assert 0.85 < away.std() < 1.15
+        assert error[often].mean() < 0.8 * error[~often].mean()
+    assert set(courses["values"]) == {2, 6}
+
+
+def test_one_late_visit_is_no_planned_one() -> None:
+    known = pl.DataFrame({ATTENDED: [3] * 20 + [2] * 20 + [9], "observable": 10.0})
+    assert latest_interval(known) == 3
+    assert latest_interval(known.head(10)) == 0
+    stay = stay_of(known, 1.0, 10.0, 3)
+    assert stay[LEFT].to_list() == [False] * 20 + [True] * 20 + [False]
 
 
 def test_a_course_is_harmonised_by_centre() -> None:

@@ -16,18 +16,22 @@ import polars as pl
 import pytest
 
 from experiments.bundle.packing import open_bundle, read_files, seal, zipped
-from experiments.bundle.strata import seal_strata
+from experiments.bundle.strata import open_strata, seal_strata
+from experiments.stratification.course_state import COURSE_FILE, FrozenCourse
 from features.errors import BadInput
 from models.errors import BadTarget
 from models.storage import load_learner
 from models.strata_model import StrataModel
 from pipeline.__main__ import REFUSED, main
+from pipeline.carry.definition import definition_of
 from pipeline.carry.strata_freeze import strata_files
+from pipeline.carry.strata_site import matched_strata, strata_model
 from pipeline.commands import assign, freeze, use, validate
 from pipeline.files import read_json, remove_folder, write_bytes, write_json
 from pipeline.settings.load import load_parameters
-from pipeline.settings.stratification import Stratification
+from pipeline.settings.stratification import Course, Stratification
 from pipeline.stages.train import cell_data
+from pipeline.strata_course import course_patients
 from pipeline.strata_inputs import feature_patients, read_assembled
 from tests.pipeline.carried_study import (
     OUTCOME,
@@ -497,3 +501,89 @@ def test_strata_that_were_changed_or_do_not_fit_are_refused(
         )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["spoilt.zip"]
     assert not list((places.site / "artifacts").rglob("*.parquet"))
+
+
+@pytest.fixture(scope="module")
+def frozen_courses(places: Places) -> Path:
+    """Freeze two strata of the first place's patients by the course of two scores; returns the bundle."""
+    asked = Stratification(index="baseline", course=Course(variables=("madrs", "gaf"), years=3.5))
+    with contextlib.chdir(places.home):
+        study = load_parameters().model_copy(update={"stratifications": {"change": asked}})
+        work = Path("artifacts/mine")
+        patients, source, _ = course_patients(
+            study, "change", read_assembled(work / "assembled"), work / "tables"
+        )
+        model = StrataModel.fit(patients.X, patients.recipe, 2, 1)
+        frozen = FrozenCourse(source.plan, (), source.columns, source.latest)
+        for name, content in {**model.to_parts(), COURSE_FILE: frozen.to_bytes()}.items():
+            write_bytes(content, work / "strata/change/model" / name)
+        for stage in ("strata", "strata_outcomes"):
+            write_json(
+                {"claim": "2 strata, not stable", "claimed": False, "tests": []},
+                work / stage / "change/summary.json",
+            )
+        files = strata_files(study, "change", work, None)
+        assert not any(
+            name.encode() in content for content in files.values() for name in patients.rows["patient_id"]
+        )
+        undeclared = study.model_copy(
+            update={
+                "dictionary": {key: value for key, value in study.dictionary.items() if key != "gaf"},
+                "cohort": study.cohort.model_copy(update={"sources": ()}),
+            }
+        )
+        with pytest.raises(BadInput, match="gaf is not declared in dictionary"):
+            strata_files(undeclared, "change", work, None)
+        write_bytes(zipped(files), Path("change.zip"))
+    return places.home / "change.zip"
+
+
+def test_frozen_courses_assign_another_sites_patients_by_their_visits(
+    places: Places, frozen_courses: Path, tmp_path: Path
+) -> None:
+    with contextlib.chdir(places.site):
+        assign.run(
+            bundle=frozen_courses, study="elsewhere", index="baseline", fingerprint=None,
+            accept_differences=False, out=tmp_path / "out",
+        )  # fmt: skip
+        kept = {path.name: pl.read_parquet(path) for path in Path("artifacts/elsewhere").rglob("*.parquet")}
+        remove_folder(Path("artifacts/elsewhere/assigned"))
+    assert sorted(kept) == ["courses.parquet", "memberships.parquet", "patients.parquet"]
+    patients, courses = kept["patients.parquet"], kept["courses.parquet"]
+    assert set(courses["patient_id"]) == set(patients["patient_id"])
+    assert (courses["values"] >= 2).all()
+    report = read_json(tmp_path / "out" / "report.json")
+    assert "patients do not have 2 values of every variable" in report["course"]["counted_out"][0]
+    assert set(report["course"]["reliability"]) == {row["column"] for row in report["drift"]}
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "they look ahead of the baseline" in page
+    table = pl.read_parquet(tmp_path / "out" / "strata.parquet")
+    assert table["n"][0] == patients.height
+    assert not set(courses["patient_id"]) & set(re.split(r"[^0-9A-Za-z_-]+", page))
+
+
+@pytest.mark.parametrize("spoil", ["course", "other", "absent", "variable", "unit"])
+def test_courses_that_do_not_fit_are_refused(spoil: str, places: Places, frozen_courses: Path) -> None:
+    bundle = open_strata(read_files(frozen_courses), "change.zip")
+    parts = dict(bundle.parts)
+    with contextlib.chdir(places.home):
+        study = load_parameters()
+    site = definition_of(study, None, None, among=(), index="baseline")
+    if spoil in {"course", "other", "absent"}:
+        course = json.loads(parts.pop(COURSE_FILE))
+        if spoil == "course":
+            parts[COURSE_FILE] = b"[" * 100_000
+        if spoil == "other":
+            course["plan"]["variables"] = course["columns"]["variables"] = ["madrs", "panss_total"]
+            parts[COURSE_FILE] = json.dumps(course).encode()
+        with pytest.raises((BadInput, BadTarget), match=r"damaged|cannot be run"):
+            strata_model(replace(bundle, parts=parts))
+        return
+    here = dict(site.variables)
+    gaf = here.pop("gaf")
+    if spoil == "unit":
+        here["gaf"] = gaf.model_copy(update={"unit": "percent"})
+    said = {"variable": "dictionary has no gaf", "unit": "dictionary.gaf.unit is"}[spoil]
+    match = matched_strata(bundle, site.model_copy(update={"variables": here}))
+    assert any(said in problem for problem in match.problems)
+    assert not matched_strata(bundle, site).problems
