@@ -17,6 +17,7 @@ from experiments.validity import (
     nested_bias,
     site_audit,
     strata_claims,
+    strata_courses,
     strata_peers,
     strata_power,
     strata_recovery,
@@ -83,6 +84,9 @@ STUDIES = {
     ),
     "strata_claims": ValidityStudy(
         strata_claims.SCENARIOS, strata_claims.simulate_run, strata_claims.section, 100, 30
+    ),
+    "strata_courses": ValidityStudy(
+        strata_courses.SCENARIOS, strata_courses.simulate_run, strata_courses.section, 100, 20
     ),
     "strata_power": ValidityStudy(
         strata_power.SCENARIOS, strata_power.simulate_run, strata_power.section, 12, 14
