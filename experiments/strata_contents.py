@@ -153,8 +153,9 @@ def _figures(folders: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 def legal_name(text: str) -> str:
-    """Return a name that MLflow takes for a metric."""
-    return "".join(letter if letter.isalnum() or letter in "._- /" else "_" for letter in text)
+    """Return a name that MLflow takes for a metric; what a figure is of follows after a space."""
+    plain = text.replace(", ", " ").replace(": ", " ")
+    return "".join(letter if letter.isalnum() or letter in "._- /" else "_" for letter in plain)
 
 
 def _number(value: float | None) -> str:

@@ -176,6 +176,8 @@ def compared_section(folder: Path, outcome: Mapping[str, Any]) -> Section | None
 def _crossed(folder: Path) -> list[tuple[str, Table]]:
     table = read_table(folder / "compared.parquet", outcome_schemas.Compared)
     tables = []
+    one_group = table["stratum"].n_unique() == 1
+    of = "the one group" if one_group else "the stratum"
     for (column,), own in table.group_by(["column"], maintain_order=True):
         rows: Table = []
         for (level,), cells in own.group_by(["level"], maintain_order=True):
@@ -186,10 +188,9 @@ def _crossed(folder: Path) -> list[tuple[str, Table]]:
                     if cell["n"] is None
                     else f"{count(cell['n'])} ({100 * (cell['share'] or 0):.0f} %)"
                 )
-                row[f"stratum {cell['stratum']}"] = shown
+                row["patients" if one_group else f"stratum {cell['stratum']}"] = shown
             rows.append(row)
-        of = "stratum" if own["stratum"].n_unique() > 1 else "one group"
-        tables.append((f"Patients by {str(column).replace('_', ' ')} (share of the {of})", rows))
+        tables.append((f"Patients by {str(column).replace('_', ' ')} (share of {of})", rows))
     return tables
 
 
