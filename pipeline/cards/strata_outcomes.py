@@ -65,27 +65,37 @@ def medication_section(folder: Path) -> Section | None:
     table = read_table(folder / "medication.parquet", outcome_schemas.Medication)
     if table.is_empty():
         return None
-    rows: Table = []
+    shares: Table = []
+    differences: Table = []
     for (group, codes), own in table.group_by(["group", "codes"], maintain_order=True):
-        rows.append(
-            {
-                "group": str(group).replace("_", " "),
-                "ATC": str(codes),
-                **{
-                    f"stratum {row['stratum']}": HIDDEN
-                    if row["share"] is None
-                    else f"{100 * row['share']:.0f} % of {count(row['patients'])}"
-                    for row in own.sort("stratum").iter_rows(named=True)
-                },
-            }
-        )
+        what = {"group": str(group).replace("_", " "), "ATC": str(codes)}
+        strata = own.sort("stratum").to_dicts()
+        shares.append({**what, **{f"stratum {row['stratum']}": _share_on(row) for row in strata}})
+        differences.append({**what, **{f"stratum {row['stratum']}": _difference_on(row) for row in strata}})
     return Section(
         "medication",
         "Medication by stratum",
         (str(table["warning"][0]),),
-        (("On treatment at the prediction time", rows),),
+        (
+            ("On treatment at the prediction time, with 95 % intervals", shares),
+            ("Difference from the share of all other strata together, in percentage points", differences),
+        ),
         drawn(folder / "figures", {"medication": "Medication by stratum: description only"}),
     )
+
+
+def _share_on(row: Mapping[str, Any]) -> str:
+    if row["share"] is None:
+        return HIDDEN
+    around = "" if row["lower"] is None else f" ({100 * row['lower']:.0f} to {100 * row['upper']:.0f} %)"
+    return f"{100 * row['share']:.0f} %{around} of {count(row['patients'])}"
+
+
+def _difference_on(row: Mapping[str, Any]) -> str:
+    if row["difference"] is None:
+        return HIDDEN
+    points = [100 * row[name] for name in ("difference", "difference_lower", "difference_upper")]
+    return "{:+.0f} ({:+.0f} to {:+.0f})".format(*(round(one) + 0.0 for one in points))
 
 
 def _incidence(folder: Path) -> Section | None:

@@ -6,12 +6,12 @@ from typing import Any
 import polars as pl
 
 from experiments.stratification.chain import table_of_tests
-from experiments.stratification.outcome_schemas import Associations, Compared
+from experiments.stratification.outcome_schemas import Associations, Compared, Medication
 from experiments.stratification.schemas import Profile
 from experiments.stratification.verdict import Figure, TestResult, verdict
 from pipeline.cards.strata_chain import chain_section
 from pipeline.cards.strata_described import compared_section, profile_section
-from pipeline.cards.strata_outcomes import MOST_SCORES, outcome_sections
+from pipeline.cards.strata_outcomes import MOST_SCORES, medication_section, outcome_sections
 from pipeline.files import write_table
 from pipeline.settings.stratification import Stratification
 
@@ -142,3 +142,33 @@ def test_a_profile_tells_means_in_the_unit_of_the_column(tmp_path: Path) -> None
         "metabolic bmi (kg/m^2)": "+0.80 (0.70 to 0.90); 31.25",
         "clinical sex: female": "+0.80 (0.70 to 0.90); 60 %",
     }
+
+
+def test_medication_is_told_with_its_intervals_and_hidden_cells_stay_hidden(tmp_path: Path) -> None:
+    known = {
+        "on": 30,
+        "patients": 100,
+        "share": 0.3,
+        "lower": 0.22,
+        "upper": 0.4,
+        "difference": -0.1,
+        "difference_lower": -0.21,
+        "difference_upper": 0.001,
+    }
+    rows = [
+        {"group": "lithium", "codes": "N05AN", "stratum": 1, **known, "warning": "Description only."},
+        {
+            "group": "lithium",
+            "codes": "N05AN",
+            "stratum": 2,
+            **dict.fromkeys(known),
+            "warning": "Description only.",
+        },
+    ]
+    table = Medication.validate(pl.DataFrame(rows, infer_schema_length=None), cast=True)
+    write_table(table, tmp_path / "medication.parquet", Medication)
+    section = medication_section(tmp_path)
+    assert section is not None
+    (_, (shares,)), (_, (differences,)) = section.tables
+    assert (shares["stratum 1"], shares["stratum 2"]) == ("30 % (22 to 40 %) of 100", "suppressed")
+    assert (differences["stratum 1"], differences["stratum 2"]) == ("-10 (-21 to +0)", "suppressed")
