@@ -68,10 +68,14 @@ def test_the_ledger_tells_claims_indices_and_the_bayes_rule() -> None:
     (line,) = strata_courses.simulate_run((scenario, 0))
     assert line["claimed"] is False
     planted = next(name for name in strata_courses.SCENARIOS if name.startswith("planted: 2"))
-    assert strata_courses.simulate_run((planted, 1)) == [{"scenario": planted, "run": 1, "left_out": True}]
+    (given,) = strata_courses.simulate_run((planted, 1))
+    assert 0.3 < given["index_given"] < given["oracle"] < 1
+    assert "k" not in given
+    left_out = strata_courses.simulate_run(("nobody differs in change, growth_mixture", 1))
+    assert left_out[0]["left_out"] is True
     found = {"k": 2, "claimed": True, "one_group": True, "index": 0.5, "index_given": 0.6, "oracle": 0.8}
     lines = [{"scenario": planted, "run": run, **found} for run in (0, 10)]
-    text = strata_courses.section([line, *lines, {"scenario": planted, "run": 1, "left_out": True}], "x")
+    text = strata_courses.section([line, *lines, *left_out], "x")
     assert "| nobody differs in change | random effects | 0 of 1" in text
     assert "| random effects | 2 of 2" in text
     assert "0.800" in text
