@@ -50,7 +50,7 @@ def simulate_run(task: tuple[str, int]) -> list[Record]:
             "where": where,
             "equal": shares == SHARES[0],
             "oracle": cohort.oracle,
-            **claim_of(cohort, seed).to_record(),
+            **claim_of(cohort, seed, likely=asked.separation == SEPARATIONS[-1]).to_record(),
         }
     ]
 

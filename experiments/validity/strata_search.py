@@ -1,6 +1,6 @@
 """One run of the chain on a simulated cohort, with fewer draws and resamples than a study declares."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scipy import stats
@@ -52,10 +52,17 @@ class Claim:
         return asdict(self)
 
 
-def claim_of(cohort: SimulatedPatients, seed: int) -> Claim:
-    """Look for strata in a cohort and say what the chain claims."""
+def claim_of(cohort: SimulatedPatients, seed: int, *, likely: bool = False) -> Claim:
+    """Look for strata in a cohort and say what the chain claims.
+
+    Args:
+        cohort: the patients.
+        seed: of the search.
+        likely: there will be strata: draws are then not tried beforehand to end early, which would make them twice.
+    """
+    settings = replace(CHEAP, stop_when_decided=not likely)
     source = FeatureSource(cohort.X.select(cohort.recipe.needed), cohort.centres, cohort.recipe, seed)
-    found = search(cohort.rows, source, cohort.recipe, CHEAP, seed=seed, compute=Compute())
+    found = search(cohort.rows, source, cohort.recipe, settings, seed=seed, compute=Compute())
     passed = {one.name: one.status == "passed" for one in found.verdict.tests}
     claimed = found.verdict.k > 1 and all(passed.get(name, False) for name in ALONE)
     labels = cohort.rows.select("prediction_id").join(
