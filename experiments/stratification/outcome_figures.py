@@ -83,6 +83,7 @@ def value_figure(value: pl.DataFrame) -> Any:
         label = ": ".join(filter(None, (row["name"], row["level"])))
         names.append(f"{label} ({row['gain_metric'].replace('_', ' ')})")
     panel.set_yticks(range(own.height), shortened(names, 44))
+    panel.set_ylim(-0.6, max(own.height, 1) - 0.4)
     panel.axvline(0.0, color=PALETTE["grey"], linestyle="--", linewidth=1)
     panel.set_xlabel("gain of the strata over continuous scores, out of fold (95 % interval)")
     return figure

@@ -119,7 +119,12 @@ def _headlines(outcome: Mapping[str, Any], tests: pl.DataFrame) -> Table:
         ("one_group", "p_copula", "One group as a copula", "max"),
         ("one_group", "p_continuum", "One group as a continuum", "max"),
         ("stability", "jaccard_", "Least stable stratum (Jaccard)", "min"),
-        ("replication", "adjusted_rand_index", "Agreement between countries, the lesser direction", "min"),
+        (
+            "replication",
+            "adjusted_rand_index",
+            "Agreement between places (adjusted Rand index), the lesser direction",
+            "min",
+        ),
     )
     status = {item["test"]: str(item["status"]).replace("_", " ") for item in outcome["tests"]}
     rows: Table = []

@@ -9,11 +9,12 @@ import polars as pl
 from experiments.stratification import outcome_schemas
 from pipeline.cards.flow import HIDDEN, Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
+from pipeline.cards.strata_incidence import WITH_UNCERTAINTY, incidence_section, told
 from pipeline.cards.tables import in_brackets
 from pipeline.cards.wording import number, p_value
 from pipeline.files import read_table
 
-WITH_UNCERTAINTY = "bch"
+GAINS = {"concordance": "concordance", "auroc": "AUROC", "r_squared": "R squared"}
 MOST_SCORES = 14  # rows of scores that are told on the card
 HOLM_LEVEL = 0.05
 
@@ -33,7 +34,7 @@ def value_section(folder: Path) -> Section | None:
             "p, Holm": p_value(row["p_adjusted"]),
             "out of fold": ""
             if row["gain_metric"] is None
-            else f"{row['gain_metric']} {number(row['smaller'])}",
+            else f"{GAINS[row['gain_metric']]} {number(row['smaller'])}",
             "gain by strata": ""
             if row["gain"] is None
             else number(row["gain"], signed=True) + in_brackets(row["gain_lower"], row["gain_upper"]),
@@ -45,8 +46,8 @@ def value_section(folder: Path) -> Section | None:
         "value",
         "Value beyond continuous scores",
         (
-            "Covariates and spline-coded continuous scores of the same variables, without and with the strata. Variables that made "
-            "the strata are refused as held-out columns.",
+            "Covariates, spline-coded continuous scores of the same variables and products of scores, without and with the strata. "
+            "Variables that made the strata are refused as held-out columns.",
         ),
         (("Each outcome and held-out column", without_empty_columns(rows)),),
         drawn(folder / "figures", {"value": "Out-of-fold gain of strata over continuous scores"}),
@@ -57,7 +58,7 @@ def outcome_sections(folder: Path, outcome: Mapping[str, Any]) -> list[Section |
     """Word what happened in each stratum, held-out columns included; where there are none, the dimensions' associations."""
     if int(outcome["k"]) == 1:
         return [_associations(folder)]
-    return [_incidence(folder), _held_out(folder)]
+    return [incidence_section(folder), _held_out(folder)]
 
 
 def medication_section(folder: Path) -> Section | None:
@@ -98,63 +99,6 @@ def _difference_on(row: Mapping[str, Any]) -> str:
     return "{:+.0f} ({:+.0f} to {:+.0f})".format(*(round(one) + 0.0 for one in points))
 
 
-def _incidence(folder: Path) -> Section | None:
-    table = read_table(folder / "incidence.parquet", outcome_schemas.Incidence)
-    if table.is_empty():
-        return None
-    contrasts = read_table(folder / "contrasts.parquet", outcome_schemas.Contrasts)
-    shown = table.filter(pl.col("correction") == WITH_UNCERTAINTY)
-    rows: Table = [
-        {
-            "outcome": row["outcome"].replace("_", " "),
-            "figure": row["measure"].replace("_", " "),
-            "by day": "" if row["horizon"] == 0 else f"{row['horizon']:g}",
-            "stratum": str(row["stratum"]),
-            "estimate": _told(row),
-            "patients": HIDDEN if row["n"] is None else count(row["n"]),
-            "events": count(row["events"]),
-            "note": row["note"] or "",
-        }
-        for row in shown.iter_rows(named=True)
-    ]
-    differences: Table = [
-        {
-            "outcome": row["outcome"].replace("_", " "),
-            "figure": row["measure"].replace("_", " "),
-            "by day": "" if row["horizon"] == 0 else f"{row['horizon']:g}",
-            "strata": f"{row['stratum']} against {row['reference']}",
-            "estimate": _told(row),
-            "adjusted": "yes" if row["adjusted"] else "no",
-            "note": row["note"] or "",
-        }
-        for row in contrasts.filter(pl.col("correction").is_in([WITH_UNCERTAINTY, "none"]))
-        .unique(["outcome", "measure", "horizon", "stratum", "reference"], keep="first", maintain_order=True)
-        .iter_rows(named=True)
-    ]
-    return Section(
-        "outcomes",
-        "Outcomes by stratum",
-        (
-            "Death and other competing events are events of their own. Each patient counts with every stratum as far as it is "
-            "probable (three-step, BCH): counting only the most probable stratum would shrink the differences.",
-        ),
-        (
-            ("Differences and ratios between strata", without_empty_columns(differences)),
-            ("Each stratum", without_empty_columns(rows)),
-        ),
-        drawn(
-            folder / "figures",
-            {
-                **{
-                    path.stem: f"Cumulative incidence by stratum: {path.stem.removeprefix('incidence_').replace('_', ' ')}"
-                    for path in sorted((folder / "figures").glob("incidence_*.svg"))
-                },
-                "contrasts": "Ratios between strata, adjusted",
-            },
-        ),
-    )
-
-
 def _held_out(folder: Path) -> Section | None:
     table = read_table(folder / "held_out.parquet", outcome_schemas.HeldOut)
     shown = table.filter(pl.col("correction") == WITH_UNCERTAINTY)
@@ -164,7 +108,7 @@ def _held_out(folder: Path) -> Section | None:
     for (column, level), own in shown.group_by(["column", "level"], maintain_order=True):
         name = str(column).replace("_", " ") + (f": {level}" if level else "")
         rows.append(
-            {"column": name, **{f"stratum {row['stratum']}": _told(row) for row in own.iter_rows(named=True)}}
+            {"column": name, **{f"stratum {row['stratum']}": told(row) for row in own.iter_rows(named=True)}}
         )
     return Section(
         "held_out",
@@ -185,7 +129,7 @@ def _associations(folder: Path) -> Section | None:
         {
             "outcome or column": _name(row),
             "dimension": str(row["dimension"]),
-            "per SD": f"{row['effect'].replace('_', ' ')} {_told(row)}",
+            "per SD": f"{row['effect'].replace('_', ' ')} {told(row)}",
             "p of the spline": p_value(row["p_spline"]),
             "p, Holm": p_value(row["p_adjusted"]),
             "patients": HIDDEN if row["n"] is None else count(row["n"]),
@@ -215,9 +159,3 @@ def _associations(folder: Path) -> Section | None:
 
 def _name(row: Mapping[str, Any]) -> str:
     return str(row["name"]).replace("_", " ") + (f": {row['level']}" if row["level"] else "")
-
-
-def _told(row: Mapping[str, Any]) -> str:
-    if row["estimate"] is None:
-        return HIDDEN
-    return number(row["estimate"]) + in_brackets(row["lower"], row["upper"])

@@ -6,11 +6,18 @@ from typing import Any
 import polars as pl
 
 from experiments.stratification.chain import table_of_tests
-from experiments.stratification.outcome_schemas import Associations, Compared, Medication
+from experiments.stratification.outcome_schemas import (
+    Associations,
+    Compared,
+    Contrasts,
+    Incidence,
+    Medication,
+)
 from experiments.stratification.schemas import Profile
 from experiments.stratification.verdict import Figure, TestResult, verdict
 from pipeline.cards.strata_chain import chain_section
 from pipeline.cards.strata_described import compared_section, profile_section
+from pipeline.cards.strata_incidence import incidence_section
 from pipeline.cards.strata_outcomes import MOST_SCORES, medication_section, outcome_sections
 from pipeline.files import write_table
 from pipeline.settings.stratification import Stratification
@@ -172,3 +179,40 @@ def test_medication_is_told_with_its_intervals_and_hidden_cells_stay_hidden(tmp_
     (_, (shares,)), (_, (differences,)) = section.tables
     assert (shares["stratum 1"], shares["stratum 2"]) == ("30 % (22 to 40 %) of 100", "suppressed")
     assert (differences["stratum 1"], differences["stratum 2"]) == ("-10 (-21 to +0)", "suppressed")
+
+
+def test_contrasts_are_told_with_uncertainty_carried_on_and_a_note_of_all_rows_once(tmp_path: Path) -> None:
+    figures = {"outcome": "relapse", "lower": 1.0, "upper": 9.0, "note": None}
+    contrasts = [
+        {**figures, **one, "stratum": 2, "reference": 1, "adjusted": False}
+        for one in (
+            {"measure": "free_time_difference", "horizon": 365.0, "correction": "none", "estimate": 5.0},
+            {"measure": "free_time_difference", "horizon": 365.0, "correction": "bch", "estimate": 7.04},
+            {"measure": "hazard_ratio", "horizon": 0.0, "correction": "none", "estimate": 3.0},
+        )
+    ]
+    incidence = [
+        {
+            **figures,
+            "measure": "risk",
+            "horizon": 365.0,
+            "correction": "bch",
+            "stratum": stratum,
+            "estimate": 0.5,
+        }
+        | {"n": 40, "events": 20, "note": "weights are held"}
+        for stratum in (1, 2)
+    ]
+    for name, schema, rows in (("contrasts", Contrasts, contrasts), ("incidence", Incidence, incidence)):
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+        write_table(schema.validate(frame, cast=True), tmp_path / f"{name}.parquet", schema)
+    section = incidence_section(tmp_path)
+    assert section is not None
+    (_, differences), (_, strata) = section.tables
+    told = {row["figure"]: (row["estimate"], row["counted"]) for row in differences}
+    assert told == {
+        "difference in mean days without the event": ("7.0 (1.0 to 9.0)", "as probable"),
+        "hazard ratio": ("3.000 (1.000 to 9.000)", "as assigned"),
+    }
+    assert section.words[1] == "weights are held."
+    assert "note" not in strata[0]
