@@ -13,6 +13,9 @@ from experiments.stratification.chain import SearchSettings
 from features.schema import ColumnDescriptions, Rows
 from models.adjustment.plan import AdjustmentPlan
 from models.clustering.contract import ClusterOptions
+from models.clustering.representation import FEWEST_VALUES
+from models.columns import is_category
+from models.preprocessing import SMALLEST_GROUP
 from models.strata_model import Recipe
 from pipeline.errors import BadInput, BadSettings
 from pipeline.files import read_frame, read_table
@@ -125,7 +128,24 @@ def feature_patients(study: Study, name: str, assembled: Assembled) -> Patients:
     asked = study.stratifications[name]
     rows = first_rows(assembled.rows, name, asked.index)
     recipe = feature_recipe(study, name, assembled.columns)
-    return Patients(rows, beside_rows(rows, assembled.frame, recipe.needed, name), recipe)
+    X = beside_rows(rows, assembled.frame, recipe.needed, name)
+    _require_numbers(X.select(recipe.columns), name)
+    return Patients(rows, X, recipe)
+
+
+def _require_numbers(X: pl.DataFrame, name: str) -> None:
+    """Refuse categories alone: valleys, draws of one group as a continuum and dimensions are of points."""
+    known = [
+        X[column].cast(pl.Float64).fill_nan(None).drop_nulls()
+        for column in X.columns
+        if not is_category(X[column].dtype)
+    ]
+    if not any(len(one) >= SMALLEST_GROUP and one.n_unique() >= FEWEST_VALUES for one in known):
+        raise BadInput(
+            f"stratifications.{name}: none of its {X.width} columns is a number with {FEWEST_VALUES} or more distinct values known of "
+            f"{SMALLEST_GROUP} or more patients; whether categories alone hold strata cannot be tested. Add a column or feature set of "
+            "numbers, such as a score."
+        )
 
 
 def feature_recipe(study: Study, name: str, columns: pl.DataFrame) -> Recipe:

@@ -1,0 +1,68 @@
+"""Who is stratified, and by what: refused at once where nothing could be tested of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from experiments.stratification.families import families_of
+from pipeline.errors import BadInput
+from pipeline.settings.study import Study
+from pipeline.stages import stratify
+from pipeline.strata_inputs import Assembled, feature_patients, read_assembled
+from tests.pipeline.test_strata_stage import MADE, study, write_cohort
+
+Cohort = tuple[Study, Assembled]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    place = tmp_path_factory.mktemp("cohort")
+    write_cohort(place)
+    return study(), read_assembled(place / "assembled")
+
+
+def test_categories_alone_are_refused_before_anything_is_searched(cohort: Cohort) -> None:
+    asked, files = cohort
+    few = [(pl.col(name) * 10).round().clip(-4, 4).cast(pl.Float64) for name in MADE[:3]]
+    words = [
+        pl.when(pl.col(name) > 0).then(pl.lit("yes")).otherwise(pl.lit("no")).alias(name) for name in MADE[3:]
+    ]
+    coarse = replace(files, frame=files.frame.with_columns(*few, *words))
+    with pytest.raises(
+        BadInput, match="planted: none of its 5 columns is a number with 10 or more distinct values"
+    ):
+        feature_patients(asked, "planted", coarse)
+    one_number = replace(coarse, frame=coarse.frame.with_columns(files.frame[MADE[0]]))
+    assert feature_patients(asked, "planted", one_number).X.width == len(MADE)
+
+
+def test_nothing_is_written_where_the_stage_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cohort(tmp_path)
+    matrix = tmp_path / "assembled" / "matrix.parquet"
+    frame = pl.read_parquet(matrix)
+    frame.with_columns(pl.lit(1.0).alias(name) for name in MADE).write_parquet(matrix)
+    monkeypatch.setattr(stratify, "load_parameters", study)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BadInput, match="Add a column or feature set of numbers"):
+        stratify.run(
+            "planted",
+            assembled=tmp_path / "assembled",
+            tables=tmp_path / "tables",
+            journals=tmp_path / "journals",
+            out=tmp_path / "out",
+        )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_rows_tell_the_search_who_is_related(cohort: Cohort) -> None:
+    asked, files = cohort
+    assert families_of(feature_patients(asked, "planted", files).rows) is None
+    position = pl.col("position")
+    related = files.rows.with_columns(family=pl.when(position < 4).then(0))
+    one_person = files.rows.with_columns(position=pl.when(position == 9).then(8).otherwise(position))
+    for rows, units in ((related, files.rows.height - 3), (one_person, files.rows.height - 1)):
+        found = families_of(feature_patients(asked, "planted", replace(files, rows=rows)).rows)
+        assert found is not None
+        assert len(set(found.tolist())) == units
