@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from models.clustering.contract import ClusterOptions
+from models.clustering.reduction import AUTOMATIC, RULES
 from models.errors import BadTarget
 from models.registry import CLUSTERERS
 from pipeline.settings.base import Name, Settings, Text
@@ -72,12 +73,14 @@ class Course(Settings):
     method: Literal["random_effects", "growth_mixture"] = "random_effects"
     degree: int = Field(default=1, ge=1, le=3)  # of the polynomial in years since baseline
     logarithm: tuple[str, ...] = ()  # variables taken as logarithms
-    years: PositiveFloat = 5.0  # follow-up that is looked at
+    years: float = Field(default=5.0, gt=0, le=100)  # follow-up that is looked at
     # values a patient needs, of every variable (random_effects) or of any (growth_mixture); null: 2 and 1
     fewest_visits: int | None = Field(default=None, ge=1, le=20)
     dropout: bool = True  # growth_mixture: strata may differ in how long they stay
     random_intercept: bool = True  # growth_mixture: patients of a stratum may differ in level
-    interval: PositiveFloat = 1.0  # years between planned visits, by which drop-out is counted
+    interval: float = Field(
+        default=1.0, gt=0, le=100
+    )  # years between planned visits, by which drop-out is counted
 
 
 class Stratification(Settings):
@@ -86,7 +89,9 @@ class Stratification(Settings):
     title: Text | None = None
     index: Name
     feature_sets: tuple[Name, ...] = ()
-    columns: tuple[str, ...] | None = None  # of those sets, by name or pattern; null: all
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = (
+        None  # of those sets, by name or pattern; null: all
+    )
     course: Course | None = None  # instead of feature sets: change over visits
     clusterer: Name = "gaussian_mixture"
     parameters: dict[str, Any] = {}  # the clusterer's own
@@ -111,6 +116,12 @@ class Stratification(Settings):
             raise ValueError("give either feature_sets (who patients are) or course (how they change)")
         if self.columns is not None and self.course is not None:
             raise ValueError("columns are of feature sets; a course names its variables")
+        followed = () if self.course is None else self.course.variables
+        other = sorted(set(() if self.course is None else self.course.logarithm) - set(followed))
+        if other:
+            raise ValueError(
+                f"course.logarithm: {other[0]!r} is none of the course's variables: {', '.join(followed)}"
+            )
         if not {"one_group", "number"} <= set(self.required):
             raise ValueError(
                 "required must hold one_group and number: without them every search finds strata"
@@ -136,15 +147,42 @@ def _parameter_problems(one: Stratification) -> list[str]:
         return []
     known = POINTS_PARAMETERS.get(one.clusterer)
     if known is not None:
-        return [
-            f"parameters: {name!r} is no parameter of {one.clusterer}; known: {', '.join(known)}"
-            for name in sorted(set(one.parameters) - set(known))
-        ]
+        unknown = sorted(set(one.parameters) - set(known))
+        if unknown:
+            return [
+                f"parameters: {name!r} is no parameter of {one.clusterer}; known: {', '.join(known)}"
+                for name in unknown
+            ]
+        rule = one.parameters.get("reduce", AUTOMATIC)
+        if rule not in RULES:
+            return [f"parameters: reduce is {rule!r}; the rules are {', '.join(RULES)}"]
     try:
         CLUSTERERS[one.clusterer].build(2, 0, ClusterOptions(parameters=one.parameters))
     except BadTarget as problem:
         return [f"parameters: {str(problem).rstrip('.')}"]
     return []
+
+
+def _named_twice(one: Stratification) -> list[str]:
+    """Return what stands twice in a list: an outcome would be tested twice, a column mean no more."""
+    course = one.course
+    lists: dict[str, tuple[str, ...]] = {
+        "feature_sets": one.feature_sets,
+        "columns": one.columns or (),
+        "course.variables": () if course is None else course.variables,
+        "course.logarithm": () if course is None else course.logarithm,
+        "value.outcomes": one.value.outcomes or (),
+        "value.held_out": one.value.held_out,
+        "value.covariates": one.value.covariates,
+        "required": one.required,
+        "compare_with": one.compare_with,
+    }
+    return [
+        f"{key}: {name!r} stands twice; name it once"
+        for key, given in lists.items()
+        for name in dict.fromkeys(given)
+        if given.count(name) > 1
+    ]
 
 
 def _problems(study: "Study", one: Stratification) -> list[str]:
@@ -168,7 +206,7 @@ def _problems(study: "Study", one: Stratification) -> list[str]:
         for name in one.value.outcomes or ()
         if name in study.outcomes and study.outcomes[name].index != one.index
     ]
-    problems += _parameter_problems(one)
+    problems += [*_named_twice(one), *_parameter_problems(one)]
     if one.adjustment in study.adjustments:
         try:
             plan = study.adjustments[one.adjustment].plan()
