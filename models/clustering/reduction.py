@@ -14,7 +14,9 @@ HELD_VARIANCE = 0.8  # of the principal components under their own name, at most
 TAIL = 0.9793  # 95 % quantile of the Tracy-Widom distribution of real matrices
 CUTS, ROUNDS = (0.25, 0.5, 0.75), 15
 SMALLEST_SHARE, LEAST_WITHIN = 0.05, 0.02
-LEAST_LEFT = 0.01  # of a column's variance, beside the leading components, for two groups to be looked for in it
+LEAST_LEFT = (
+    0.01  # of a column's variance, beside the leading components, for two groups to be looked for in it
+)
 
 
 def axes_of(points: Floats, rule: str) -> Floats:
