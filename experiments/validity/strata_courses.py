@@ -151,11 +151,13 @@ def _claims(name: str, method: str, own: Sequence[Record]) -> tuple[str, ...]:
 def _power(name: str, method: str, own: Sequence[Record], strata: int) -> tuple[str, ...]:
     if not own:
         return ()
-    searched = [line for line in own if "k" in line]
-    if not searched:
+    if not own:
         return ()
-    right = [line["k"] == strata for line in searched]
-    claimed = [line["k"] == strata and line["claimed"] for line in searched]
     given, oracle = (mean_text([line[key] for line in own]) for key in ("index_given", "oracle"))
-    index = mean_text([line["index"] for line in searched])
-    return (name, method, share_text(right), share_text(claimed), index, f"{given}, {len(own)} runs", oracle)
+    searched = [line for line in own if "k" in line]
+    found = ("not searched",) * 3
+    if searched:
+        right = [line["k"] == strata for line in searched]
+        claimed = [line["k"] == strata and line["claimed"] for line in searched]
+        found = (share_text(right), share_text(claimed), mean_text([line["index"] for line in searched]))
+    return (name, method, *found, f"{given}, {len(own)} runs", oracle)
