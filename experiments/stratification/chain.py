@@ -12,6 +12,7 @@ from experiments.compute import Compute
 from experiments.seeds import seed_for
 from experiments.stratification.assignment import assign_patients
 from experiments.stratification.dimensions import dimensions, loadings
+from experiments.stratification.families import families_of
 from experiments.stratification.null_test import decide, null_test, run_draws
 from experiments.stratification.number import number_of_strata
 from experiments.stratification.number_rule import strong_numbers
@@ -113,7 +114,7 @@ def search(
     """Look for strata and say whether there are any; "no clusters: a continuum" is a valid answer.
 
     Args:
-        rows: prediction_id, centre and country, one row per patient.
+        rows: prediction_id, centre and country, and position and family where some are related; one row per patient.
         source: the patients' columns, in the same order, and draws of one group that resemble them.
         recipe: what is done to them; the same in every resample and draw.
         settings: thresholds.
@@ -132,6 +133,7 @@ def search(
         )
     if settings.stop_when_decided and not _decided(source, recipe, settings, seed):
         return _one_group(rows, X, recipe, settings, seed)
+    families = families_of(rows)
     strength = prediction_strength(
         X,
         recipe,
@@ -140,6 +142,7 @@ def search(
         seed=seed,
         compute=compute,
         journal=journal,
+        families=families,
     )
     draws = run_draws(
         source,
@@ -152,6 +155,7 @@ def search(
         seed=seed,
         compute=compute,
         journal=journal,
+        families=families,
     )
     results = [null_test(draws, level=settings.null_level)]
     k, selection, number = number_of_strata(
@@ -171,7 +175,7 @@ def search(
     stability, replication = EMPTY["stability"], EMPTY["replication"]
     if k > 1:
         stability, stable = _stability(
-            X, source, recipe, settings, k=k, seed=seed, compute=compute, journal=journal
+            X, rows, source, recipe, settings, k=k, seed=seed, compute=compute, journal=journal
         )
         replication, replicated = _replication(
             X, rows, recipe, settings, k=k, seed=seed, compute=compute, journal=journal
@@ -257,6 +261,7 @@ def table_of_tests(results: Sequence[TestResult]) -> pl.DataFrame:
 
 def _stability(
     X: pl.DataFrame,
+    rows: pl.DataFrame,
     source: Source,
     recipe: Recipe,
     settings: SearchSettings,
@@ -278,6 +283,7 @@ def _stability(
         seed=seed,
         compute=compute,
         journal=journal,
+        families=families_of(rows),
     )
 
 

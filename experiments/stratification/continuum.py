@@ -1,12 +1,13 @@
 """The null "continuum": the shape of the patients in few dimensions, curves included, with the valleys between groups filled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from experiments.stratification.bridges import SHALLOW, Components, fill_valleys
+from models.clustering.reduction import FEW_COLUMNS, components_above_noise
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ class Continuum:
 
     Attributes:
         components: in the leading dimensions, valleys filled.
-        axes: shape (columns, columns), orthonormal; the leading dimensions first.
+        axes: shape (columns, columns); the leading dimensions first.
         rest: standard deviations of the other dimensions.
         quantiles: shape (columns, QUANTILES), of the mixture as it was fitted, before valleys were filled: what turns a drawn
             number into a share of the column's own values.
@@ -82,7 +83,7 @@ def continuum_of(values: Floats, seed: int, kept: Floats | None = None) -> Conti
         around = kept @ np.linalg.lstsq(kept, values, rcond=None)[0]
         values = values - around
     with threadpool_limits(limits=1):
-        found = _best_shape(values, seed)
+        found = _without_noise(_best_shape(values, seed), len(values))
     fitted, axes, rest = found.fitted, found.axes, found.rest
     filled, groups = fill_valleys(fitted)
     generator = np.random.default_rng(seed)
@@ -138,6 +139,23 @@ def _best_shape(values: Floats, seed: int) -> _Shape:
         found = [_shape(centred, axes, SEPARATING, kind, seed) for kind in ("tied", "full")]
         best = min([best, *found], key=lambda shape: shape.criterion)
     return best
+
+
+def _without_noise(shape: _Shape, rows: int) -> _Shape:
+    """Return the shape with one spread for all the other directions that carry no more than noise.
+
+    Patients drawn with the spreads of a sample hold its noise twice, and what was noise stands out of it.
+    """
+    leading = shape.fitted.means.shape[1]
+    if len(shape.axes) <= FEW_COLUMNS or len(shape.rest) < 2:
+        return shape
+    across = shape.axes[:, leading:] * shape.rest
+    directions, spreads, _ = np.linalg.svd(across, full_matrices=False)
+    variances = spreads**2
+    number = components_above_noise(variances, directions, rows)
+    variances[number:] = variances[number:].mean()
+    axes = np.hstack([shape.axes[:, :leading], directions])
+    return replace(shape, axes=axes, rest=np.sqrt(variances))
 
 
 def _separating_axes(shape: _Shape) -> Floats:

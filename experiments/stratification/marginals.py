@@ -21,6 +21,7 @@ EDGE = 0.10  # share of the smallest or largest value that is an atom: what lies
 PRIOR_PATIENTS = 10.0  # what a centre's spread is shrunken towards that of all with
 TAIL = 0.05  # share of the patients at each end of a column
 CHANGED = 0.01  # share of the patients that would have to move for one mode; less is chance
+SPARSE = 5.0  # times its own density that a place needs: too few patients stand there to be drawn so often
 BANDWIDTH = 1.06  # times SD n^(-1/5)
 GRID = 256
 
@@ -33,7 +34,8 @@ class Numbers:
         known: shape (patients,), whether there is a value.
         ordered: shape (known,), the residuals by size.
         own: shape (known,), cumulative shares of them.
-        one_mode: shape (known,), cumulative shares under the nearest density of one mode.
+        one_mode: cumulative shares under the nearest density of one mode, and the residuals they belong to: `ordered`, but for
+            places between modes where nearly nobody stands.
         middle: shape (patients,), mean of each patient's centre.
         spread: shape (patients,), SD of each patient's centre.
     """
@@ -41,7 +43,7 @@ class Numbers:
     known: Flags
     ordered: Floats
     own: Floats
-    one_mode: Floats
+    one_mode: tuple[Floats, Floats]
     middle: Floats
     spread: Floats
 
@@ -51,7 +53,7 @@ class Numbers:
 
     def restored(self, column: pl.Series, shares: Floats, one_mode: bool) -> pl.Series:
         """Return the column with the values at these shares (quantiles) of the distribution."""
-        residual = np.interp(shares, self.one_mode if one_mode else self.own, self.ordered)
+        residual = np.interp(shares, *(self.one_mode if one_mode else (self.own, self.ordered)))
         values = pl.Series(self.middle + self.spread * residual)
         drawn = pl.select(pl.when(pl.Series(self.known)).then(values).otherwise(column)).to_series()
         return drawn.cast(column.dtype).alias(column.name)
@@ -131,7 +133,8 @@ def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None 
     residual = np.where(known, (numbers - middle) / spread, np.nan)
     counts = np.unique(numbers[known], return_counts=True)[1]
     tied = counts.max() >= max(TIED * known.sum(), 3) or len(counts) < known.sum() / 2
-    weights = np.ones(len(numbers)) if is_category(column.dtype) else one_mode_weights(numbers, residual)
+    shape = None if is_category(column.dtype) else one_mode_density(numbers, residual)
+    weights = np.ones(len(numbers)) if shape is None else shape.weights(residual)
     if tied or column.dtype not in {pl.Float64, pl.Float32}:
         marginal: Numbers | Values = _values(numbers, groups, weights, known)
         scores = _scores(numbers, groups)
@@ -142,7 +145,9 @@ def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None 
             known=known,
             ordered=residual[order_of],
             own=_cumulated(np.ones(len(rows))),
-            one_mode=_cumulated(weights[order_of]),
+            one_mode=(_cumulated(np.ones(len(rows))), residual[order_of])
+            if shape is None
+            else shape.cumulated(residual, order_of),
             middle=middle,
             spread=spread,
         )
@@ -159,34 +164,110 @@ def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None 
     )
 
 
-def one_mode_weights(numbers: Floats, residual: Floats) -> Floats:
-    """Return what every known value counts so that the column's density has one mode, shape (patients,); 1 where it has.
+@dataclass(frozen=True)
+class OneMode:
+    """The nearest density of one mode to a column that has more.
 
-    Where more than CHANGED of the patients would have to move, the kernel density is replaced by the nearest one that rises to its highest place and falls from there (least squares, by
-    pooling adjacent violators; the tails count for nothing in whether); each value weighs by the quotient of the two. An edge atom is a limit of detection, no mode,
-    and stays as it is.
+    Attributes:
+        inner: shape (patients,), who takes part: not the unknown, nor those at a limit.
+        edges: shape (GRID + 1,), of the places.
+        density: shape (GRID,), of the column itself, times its number of patients.
+        nearest: shape (GRID,), with one mode, of the same sum.
+    """
+
+    inner: Flags
+    edges: Floats
+    density: Floats
+    nearest: Floats
+
+    def weights(self, residual: Floats) -> Floats:
+        """Return what every value counts, shape (patients,): the quotient of the two densities; 1 for who takes no part."""
+        found = self._counted(residual)
+        found[self.inner] *= self.inner.sum() / found[self.inner].sum()
+        return found
+
+    def cumulated(self, residual: Floats, rows: Integers) -> tuple[Floats, Floats]:
+        """Return cumulative shares and the residuals they belong to.
+
+        Values count as the quotient of the two densities. Where it is more than SPARSE nearly nobody stands, and the places
+        themselves are drawn instead: between modes far apart there is nobody who could count more.
+
+        Args:
+            residual: shape (patients,).
+            rows: those with a value, by size of the residual.
+        """
+        gaps = self._quotients() > SPARSE
+        kept = rows[~(gaps[self._places(residual[rows])] & self.inner[rows])]
+        middles = ((self.edges[:-1] + self.edges[1:]) / 2)[gaps]
+        places = np.concatenate([residual[kept], middles])
+        counted = np.concatenate([self._counted(residual)[kept], self.nearest[gaps]])
+        order = np.argsort(places, kind="stable")
+        return _cumulated(counted[order]), places[order]
+
+    def _counted(self, residual: Floats) -> Floats:
+        found = np.ones(len(residual))
+        found[self.inner] = self._quotients()[self._places(residual[self.inner])]
+        return found
+
+    def _quotients(self) -> Floats:
+        return np.asarray(
+            self.nearest / np.maximum(self.density, 1e-12 * self.density.max()), dtype=np.float64
+        )
+
+    def _places(self, residual: Floats) -> Integers:
+        return np.clip(np.searchsorted(self.edges, residual, side="right") - 1, 0, GRID - 1)
+
+
+def one_mode_density(numbers: Floats, residual: Floats) -> OneMode | None:
+    """Return the nearest density of one mode to a column; None where it has one mode, but for chance.
+
+    Where more than CHANGED of the patients would have to move, the kernel density is replaced by the nearest one that rises
+    to its highest place and falls from there (least squares, by pooling adjacent violators; the tails count for nothing in
+    whether). Whether is asked with the bandwidth of one Gaussian, which hides bumps; the density itself has that of two
+    groups, or it would hide the valley it is to fill. An edge atom is a limit of detection, no mode, and stays as it is.
 
     Args:
         numbers: values as they are, NaN where missing.
         residual: the same less the centre's mean.
     """
-    weights = np.ones(len(numbers))
-    inner = np.flatnonzero(np.isfinite(numbers) & ~_at_an_edge(numbers))
-    if len(inner) < FEWEST_OF_CENTRE or residual[inner].std() == 0:
-        return weights
+    inner = np.isfinite(numbers) & ~_at_an_edge(numbers)
     values = residual[inner]
-    width = BANDWIDTH * values.std() * len(values) ** -0.2
+    if len(values) < FEWEST_OF_CENTRE or values.std() == 0:
+        return None
+    width = BANDWIDTH * len(values) ** -0.2
+    asked = _smoothed(values, width * values.std())
+    nearest = nearest_with_one_mode(asked.density)
+    cumulated = np.cumsum(asked.density) / asked.density.sum()
+    inside = (cumulated >= TAIL) & (cumulated <= 1 - TAIL)  # a few patients far out make bumps, no modes
+    if np.abs(nearest - asked.density)[inside].sum() / (2 * asked.density.sum()) < CHANGED:
+        return None
+    finer = _smoothed(values, width * _within_two(values))
+    return OneMode(inner, finer.edges, finer.density, nearest_with_one_mode(finer.density))
+
+
+@dataclass(frozen=True)
+class _Smoothed:
+    """A kernel density times the number of values, at GRID places between edges."""
+
+    edges: Floats
+    density: Floats
+
+
+def _smoothed(values: Floats, width: float) -> _Smoothed:
     edges = np.linspace(values.min() - 3 * width, values.max() + 3 * width, GRID + 1)
     counts = np.histogram(values, bins=edges)[0].astype(np.float64)
     density = gaussian_filter1d(counts, width / (edges[1] - edges[0]), mode="constant", truncate=5.0)
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, GRID - 1)
-    nearest = nearest_with_one_mode(density)
-    inside = np.cumsum(counts) / counts.sum()
-    inside = (inside >= TAIL) & (inside <= 1 - TAIL)  # a few patients far out make bumps, no modes
-    if np.abs(nearest - density)[inside].sum() / (2 * density.sum()) >= CHANGED:
-        found = nearest[place] / np.maximum(density[place], 1e-12 * density.max())
-        weights[inner] = found * len(found) / found.sum()
-    return weights
+    return _Smoothed(edges, np.asarray(density, dtype=np.float64))
+
+
+def _within_two(values: Floats) -> float:
+    """Return the SD within the two groups that a cut makes most alike within (k-means of one dimension, exact)."""
+    ordered = np.sort(values)
+    below = np.arange(1, len(ordered))
+    sums, squares = np.cumsum(ordered), np.cumsum(ordered**2)
+    above = len(ordered) - below
+    within = squares[-1] - sums[:-1] ** 2 / below - (sums[-1] - sums[:-1]) ** 2 / above
+    return float(np.sqrt(max(within.min() / len(ordered), 1e-12)))
 
 
 def nearest_with_one_mode(density: Floats) -> Floats:

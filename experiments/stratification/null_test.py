@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from experiments.compute import Compute
 from experiments.seeds import seed_for
 from experiments.stratification.consensus import consensus_by_number
+from experiments.stratification.families import families_fingerprint
 from experiments.stratification.journal import fingerprint_of, resumed_map
 from experiments.stratification.schemas import Draws
 from experiments.stratification.separation import separation_by_number
 from experiments.stratification.source import NULLS, Source
 from experiments.stratification.verdict import Figure, TestResult
 from models.strata_model import Recipe, prepare_patients
+
+Integers = NDArray[np.int64]
 
 OBSERVED = "observed"
 JOURNAL_FILE = "draws.jsonl"
@@ -38,6 +42,7 @@ class DrawTask:
         null: one of NULLS, or OBSERVED.
         number: of the draw, from 1; 0 for OBSERVED.
         seed: study's seed.
+        families: number of each patient's family, drawn whole in the resamples; None: nobody has relatives.
     """
 
     source: Source
@@ -49,6 +54,7 @@ class DrawTask:
     null: str
     number: int
     seed: int
+    families: Integers | None = None
 
     @property
     def key(self) -> str:
@@ -68,6 +74,7 @@ def run_draws(
     compute: Compute,
     journal: Path | None,
     consensus_at: Iterable[int] | None = None,
+    families: Integers | None = None,
 ) -> pl.DataFrame:
     """Put the patients and draws of one group through the whole procedure and return schemas.Draws.
 
@@ -83,6 +90,7 @@ def run_draws(
         journal: folder in which finished draws are kept; None: nowhere.
         consensus_at: numbers whose consensus is looked at in the copula's draws, since it costs the most; None: every number. The
             patients' own is looked at for every number.
+        families: number of each patient's family, shape (patients,), drawn whole in the resamples; None: nobody has relatives.
     """
     ks = tuple(range(2, most_strata + 1))
     asked = ks if consensus_at is None else tuple(sorted(set(consensus_at)))
@@ -98,6 +106,7 @@ def run_draws(
             null=null,
             number=number,
             seed=seed,
+            families=families,
         )
         for null, number in numbers
     ]
@@ -119,6 +128,7 @@ def run_draws(
             asked,
             resamples,
             seed,
+            families_fingerprint(families),
         ),
     )
     table = pl.DataFrame([row for found in rows for row in found], infer_schema_length=None)
@@ -150,6 +160,7 @@ def drawn_figures(task: DrawTask) -> list[dict[str, Any]]:
             smallest_share=task.smallest_share,
             seed=task.seed,
             prepared=prepared,
+            families=task.families,
         )
     return [
         {
@@ -174,9 +185,12 @@ def null_test(draws: pl.DataFrame, *, level: float) -> TestResult:
         draws: schemas.Draws.
         level: of each p-value.
     """
-    observed, at = deepest(draws)
+    deep, at = deepest(draws)
+    observed = deep or 0.0
     beaten = {
-        null: draws.filter(pl.col("null") == null).group_by("draw").agg(pl.col("separation").max())
+        null: draws.filter(pl.col("null") == null)
+        .group_by("draw")
+        .agg(pl.col("separation").max().fill_null(0.0))
         for null in NULLS
     }
     reached = {null: int((found["separation"] >= observed).sum()) for null, found in beaten.items()}
@@ -187,24 +201,31 @@ def null_test(draws: pl.DataFrame, *, level: float) -> TestResult:
         Figure(f"p_{null}", p_values[null], threshold=level, passed=p_values[null] <= level, n=counts[null])
         for null in NULLS
     ]
-    figures.append(Figure("separation", observed, n=sum(counts.values())))
+    figures.append(Figure("separation", deep, n=sum(counts.values())))
     return TestResult(
         "one_group",
         "passed" if passed else "failed",
-        _reason(observed, at, reached, counts, p_values),
+        _reason(deep, at, reached, counts, p_values),
         tuple(figures),
     )
 
 
-def deepest(draws: pl.DataFrame) -> tuple[float, int]:
-    """Return the patients' own statistic and the number of strata that has it."""
-    own = draws.filter(pl.col("null") == OBSERVED).sort("separation", "k", descending=[True, False])
-    return float(own["separation"][0]), int(own["k"][0])
+def deepest(draws: pl.DataFrame) -> tuple[float | None, int]:
+    """Return the patients' own statistic, None where no number leaves every stratum large enough, and the number that has it."""
+    own = draws.filter(pl.col("null") == OBSERVED)
+    own = own.sort("separation", "k", descending=[True, False], nulls_last=True)
+    return own["separation"][0], int(own["k"][0])
 
 
 def _reason(
-    observed: float, at: int, reached: dict[str, int], counts: dict[str, int], p_values: dict[str, float]
+    observed: float | None,
+    at: int,
+    reached: dict[str, int],
+    counts: dict[str, int],
+    p_values: dict[str, float],
 ) -> str:
+    if observed is None:
+        return "No number of strata leaves every stratum large enough (smallest_share), so no valley could be looked for."
     if observed == 0:
         return "There is no valley between strata, whatever their number: some two of them always run into one another."
     told = [
@@ -233,7 +254,7 @@ def decide(
 
     def statistic(null: str, number: int) -> float:
         task = DrawTask(source, recipe, ks, smallest_share, (), 0, null, number, seed)
-        return max(float(row["separation"]) for row in drawn_figures(task))
+        return max(float(row["separation"] or 0.0) for row in drawn_figures(task))
 
     observed = statistic(OBSERVED, 0)
     allowed = (

@@ -42,7 +42,7 @@ def number_of_strata(
     """Return the number of strata, what each number came to, and the test.
 
     The number is the largest whose prediction strength is at least the threshold, whose share of ambiguous pairs is smaller
-    than in draws of one group at the same number, p = (b + 1) / (B + 1), and which leaves no stratum too small; else it is 1.
+    (or as small, with a deeper valley) than in draws of one group at the same number, p = (b + 1) / (B + 1), and which leaves no stratum too small; else it is 1.
     Gap statistic, BIC, the separation and, at that number and the next, the bootstrap likelihood ratio stand beside and decide
     nothing.
 
@@ -102,6 +102,9 @@ def number_of_strata(
 def consensus_against_null(draws: pl.DataFrame) -> pl.DataFrame:
     """Return k, consensus, consensus_null, consensus_index and consensus_p of each number of strata.
 
+    A draw reaches the patients' own share where its own is smaller, or the same with a valley at that number that is no shallower:
+    where the division is stable to the last pair both shares are 0, and only the valley tells strata from one group.
+
     The index is log10 of the null's mean share of ambiguous pairs over the patients' own (John et al. 2020,
     doi 10.1038/s41598-020-58766-1).
 
@@ -110,10 +113,13 @@ def consensus_against_null(draws: pl.DataFrame) -> pl.DataFrame:
     """
     null = draws.filter((pl.col("null") == NULL) & pl.col("consensus").is_not_null())
     own = _observed(draws, "consensus")
-    beside = null.join(own.rename({"consensus": "own"}), on="k")
+    deep = _observed(draws, "separation").rename({"separation": "deep"})
+    beside = null.join(own.rename({"consensus": "own"}), on="k").join(deep, on="k")
+    as_deep = pl.col("separation").fill_null(0.0) >= pl.col("deep").fill_null(0.0)
+    reached = (pl.col("consensus") < pl.col("own")) | ((pl.col("consensus") == pl.col("own")) & as_deep)
     by_number = beside.group_by("k").agg(
         consensus_null=pl.col("consensus").mean(),
-        consensus_p=((pl.col("consensus") <= pl.col("own")).sum() + 1) / (pl.len() + 1),
+        consensus_p=(reached.sum() + 1) / (pl.len() + 1),
     )
     index = pl.max_horizontal("consensus_null", LEAST_AMBIGUITY) / pl.max_horizontal(
         "consensus", LEAST_AMBIGUITY

@@ -1,7 +1,7 @@
 """Test 4: are the strata of one country found again in the other, in both directions?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from experiments.disclosure import suppress_counts
 from experiments.seeds import seed_for
 from experiments.stratification.assignment import in_group_p, in_group_proportions
 from experiments.stratification.centroids import Matched, match_profiles, profiles
+from experiments.stratification.families import families_of, of_one_place
 from experiments.stratification.prediction_strength import prediction_strength as strength_of
 from experiments.stratification.schemas import Replication
 from experiments.stratification.verdict import Figure, Status, TestResult
@@ -87,7 +88,8 @@ def replication_test(
 
     Args:
         X: one row per patient, with the columns of `recipe.needed`.
-        rows: with the column `between`, in the same order.
+        rows: with the column `between`, in the same order, and position and family where some are related: whoever has a relative
+            in another place takes no part, and no split parts a family.
         recipe: what is done to them.
         between: "country" or "centre"; patients without one take no part.
         most_strata: largest number tried.
@@ -106,11 +108,12 @@ def replication_test(
         schemas.Replication with every count (see `suppressed_replication`), and the test: passed where all directions meet both
         thresholds, not possible with fewer than two countries, or where the recipe cannot be fitted in one of them.
     """
-    directions = _directions(rows[between], fewest)
+    families = families_of(rows)
+    directions = _directions(of_one_place(rows[between], families), fewest)
     if not directions:
         reason = f"Fewer than two {_plural(between)} have {fewest} patients to be compared."
         return Replication.create_empty(), TestResult(TEST, "not_possible", reason)
-    asked = _Asked(recipe, most_strata, prediction_strength, splits, smallest_share, claimed)
+    asked = _Asked(recipe, most_strata, prediction_strength, splits, smallest_share, claimed, families)
     found = [
         _direction(
             X,
@@ -158,6 +161,11 @@ class _Asked:
     splits: int
     smallest_share: float
     claimed: int | None
+    families: Integers | None
+
+    def among(self, rows: Integers) -> "_Asked":
+        """Return the same of some of the patients."""
+        return replace(self, families=None if self.families is None else self.families[rows])
 
 
 def _directions(places: pl.Series, fewest: int) -> list[Direction]:
@@ -185,7 +193,7 @@ def _direction(
 ) -> Found:
     first, second = X[one.here], X[one.there]
     try:
-        k = _number(first, asked, seed, compute, journal)
+        k = _number(first, asked.among(one.here), seed, compute, journal)
         rows = [_row("number_of_strata", k, len(one.here))]
         if k == 1:
             return Found(1, None, None, f"{one.first} alone holds one group", tuple(rows))
@@ -210,6 +218,7 @@ def _number(X: pl.DataFrame, asked: _Asked, seed: int, compute: Compute, journal
         seed=seed,
         compute=compute,
         journal=journal,
+        families=asked.families,
     )
     enough = strength.filter(pl.col("mean") >= asked.strength)["k"].sort(descending=True).to_list()
     for k in enough:

@@ -30,7 +30,7 @@ def separation_by_number(
     smallest_share: float,
     seed: int,
     prepared: PreparedPatients | None = None,
-) -> dict[int, float]:
+) -> dict[int, float | None]:
     """Return the depth of the shallowest valley between two strata, for each number of strata.
 
     A valley is what neither skewed nor elongated data have, however well two components describe them; a criterion of fit
@@ -40,19 +40,20 @@ def separation_by_number(
         X: one row per patient, with the columns of `recipe.needed`.
         recipe: what is done to them.
         ks: numbers of strata, each 2 or more.
-        smallest_share: of the patients in a stratum; a number that leaves a smaller one gets 0.
+        smallest_share: of the patients in a stratum; a number that leaves a smaller one gets None.
         seed: of the fits.
         prepared: of the same rows, where it was made already.
 
     Returns:
-        Per number from 0 (no valley between some two strata) to 1 (between any two nobody stands in between).
+        Per number from 0 (no valley between some two strata) to 1 (between any two nobody stands in between); None where the
+        patients cannot be divided into so many, or a stratum would be too small.
     """
     made = prepared or prepare_patients(X, recipe)
-    found = {}
+    found: dict[int, float | None] = {}
     for k in sorted(set(ks)):
         labels = divided(X, recipe, k, seed_for(seed, "stratify", "fit", k), made)
         eligible = labels is not None and np.bincount(labels, minlength=k).min() >= smallest_share * X.height
-        found[k] = depth(made.points, labels) if eligible and labels is not None else 0.0
+        found[k] = depth(made.points, labels) if eligible and labels is not None else None
     return found
 
 

@@ -1,5 +1,6 @@
 """Relatives and rows of one person are never on both sides of a split and are drawn together; without them nothing changes."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from experiments.compute import Compute
+from experiments.stratification import chain
 from experiments.stratification.consensus import consensus_by_number, subsamples
 from experiments.stratification.families import (
     draw_within,
@@ -17,6 +19,7 @@ from experiments.stratification.families import (
     of_one_place,
     rows_of_units,
 )
+from experiments.stratification.features_source import FeatureSource
 from experiments.stratification.prediction_strength import prediction_strength
 from experiments.stratification.stability import stability_test
 from models.clustering.contract import ClusterOptions
@@ -152,3 +155,36 @@ def test_relatives_across_a_border_take_part_on_neither_side() -> None:
 
 def test_units_come_in_the_order_of_their_first_patients() -> None:
     assert rows_of_units(np.array([2, 0, 2]), np.array([4, 4, 9, 11])).tolist() == [0, 1, 3, 3]
+
+
+class EnoughError(Exception):
+    """The search has come as far as it is looked at."""
+
+
+def record(told: dict[str, Any], name: str, found: Any, *_: Any, **asked: Any) -> Any:
+    told[name] = asked["families"]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def test_the_whole_search_knows_who_is_related(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, X, _ = planted(PATIENTS, 6)
+    rows = rows.hstack(ROWS)
+    told: dict[str, Any] = {}
+    strength = pl.DataFrame({"k": [2], "mean": [0.9]})
+    found = {"prediction_strength": strength, "run_draws": EnoughError(), "stability_test": None}
+    for name, one in found.items():
+        monkeypatch.setattr(chain, name, partial(record, told, name, one))
+    settings = chain.SearchSettings(most_strata=2, prediction_strength=0.3, splits=2, fewest=20)
+    source = FeatureSource(X, np.zeros(PATIENTS, dtype=np.int64), recipe_of(X), 1)
+    alike: dict[str, Any] = {"seed": 1, "compute": Compute()}
+    with pytest.raises(EnoughError):
+        chain.search(rows, source, recipe_of(X), settings, **alike)
+    chain._stability(X, rows, source, recipe_of(X), settings, k=2, journal=None, **alike)
+    assert FAMILIES is not None
+    assert set(told) == set(found)
+    assert all((given == FAMILIES).all() for given in told.values())
+    replicated, _ = chain._replication(X, rows, recipe_of(X), settings, k=2, journal=None, **alike)
+    alone = replicated.filter(pl.col("figure") == "number_of_strata")["n"]
+    assert alone.sum() == PATIENTS - 12  # six families have a patient on either side of the border

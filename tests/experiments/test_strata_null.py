@@ -10,7 +10,7 @@ import pytest
 from experiments.compute import Compute
 from experiments.stratification.bridges import Components, fill_valleys, ridge
 from experiments.stratification.features_source import FeatureSource
-from experiments.stratification.marginals import column_of, nearest_with_one_mode, one_mode_weights
+from experiments.stratification.marginals import column_of, nearest_with_one_mode, one_mode_density
 from experiments.stratification.null_test import decide, null_test, run_draws
 from experiments.stratification.one_group import score_correlation
 from experiments.stratification.schemas import Draws
@@ -122,12 +122,38 @@ def test_the_same_generator_gives_the_same_draw() -> None:
 def test_two_modes_become_one_and_an_atom_at_the_limit_is_none() -> None:
     generator = np.random.default_rng(6)
     modes = np.concatenate([generator.normal(-2, 0.6, 300), generator.normal(2, 0.6, 300)])
-    weights = one_mode_weights(modes, modes)
+    shape = one_mode_density(modes, modes)
+    assert shape is not None
+    weights = shape.weights(modes)
     between = np.abs(modes) < 1
     assert weights[between].mean() > 1.8 * weights[~between].mean()
     censored = np.maximum(generator.normal(size=600), 0.0)
-    assert (one_mode_weights(censored, censored) == 1).mean() > 0.4  # those at the limit
-    assert one_mode_weights(generator.normal(size=600), generator.normal(size=600)).tolist() == [1.0] * 600
+    found = one_mode_density(censored, censored)
+    assert found is None or (found.weights(censored) == 1).mean() > 0.4  # those at the limit
+    assert one_mode_density(generator.normal(size=600), generator.normal(size=600)) is None
+
+
+@pytest.mark.parametrize("separation", [4.0, 6.0, 12.0, 40.0])
+def test_modes_however_far_apart_are_drawn_as_one(separation: float) -> None:
+    """Between modes far apart there is nobody whose value could be drawn more often: places in between are."""
+    generator = np.random.default_rng(7)
+    values = pl.Series("x", generator.normal(size=400) + separation * (np.arange(400) % 2))
+    column = column_of(values, np.zeros(400, dtype=np.int64))
+    assert column is not None
+    shares = column.marginal.ranked(generator.normal(size=400))
+    drawn = column.marginal.restored(values, shares, one_mode=True).to_numpy()
+    assert np.ptp(drawn) <= 1.05 * np.ptp(values.to_numpy())
+    counts = np.histogram(drawn, bins=8)[0]
+    deepest = min(
+        counts[place] / min(counts[: place + 1].max(), counts[place:].max()) for place in range(len(counts))
+    )
+    print(separation, counts, f"{deepest:.2f}")
+    assert deepest > 0.6
+    own = np.histogram(column.marginal.restored(values, shares, one_mode=False).to_numpy(), bins=8)[0]
+    assert own.min() < 0.4 * own.max()
+
+
+def test_the_nearest_density_of_one_mode_rises_and_falls() -> None:
     density = np.array([0.0, 1.0, 4.0, 1.0, 3.0, 1.0, 0.0])
     nearest = nearest_with_one_mode(density)
     peak = int(nearest.argmax())
@@ -176,7 +202,7 @@ def test_a_number_with_too_small_a_stratum_has_no_separation() -> None:
     X = frame(values)
     for share, deep in ((0.05, False), (0.01, True)):
         found = separation_by_number(X, recipe(X), ks=(2,), smallest_share=share, seed=1)
-        assert (found[2] > 0.5) is deep
+        assert (found[2] is not None and found[2] > 0.5) is deep
 
 
 def test_filled_valleys_are_level_and_touching_components_stay() -> None:
@@ -284,6 +310,28 @@ def test_p_by_hand() -> None:
     assert [one.estimate for one in found.figures] == [0.4, 0.2, 0.5]
     assert [one.passed for one in found.figures] == [False, True, None]
     assert found.status == "failed"
+
+
+def test_no_valley_is_told_from_no_number_that_could_have_one() -> None:
+    base = [
+        {"null": null, "draw": place + (null != "observed"), "k": k, "separation": 0.0, "consensus": None}
+        for null, number in (("observed", 1), ("copula", 4), ("continuum", 4))
+        for place in range(number)
+        for k in (2, 3)
+    ]
+    draws = Draws.validate(pl.DataFrame(base), cast=True)
+    own = pl.col("null") == "observed"
+    first = null_test(draws, level=0.2)
+    assert first.reason.startswith("There is no valley between strata")
+    nothing = draws.with_columns(separation=pl.when(~own).then("separation"))
+    second = null_test(nothing, level=0.2)
+    assert second.reason.startswith("No number of strata leaves every stratum large enough")
+    assert [one.estimate for one in second.figures] == [1, 1, None]
+    assert first.status == second.status == "failed"
+    only_three = draws.with_columns(separation=pl.when(own).then(pl.when(pl.col("k") == 3).then(0.5)))
+    third = null_test(only_three, level=0.2)  # draws in which no number could be looked at reach nothing
+    assert (third.status, [one.estimate for one in third.figures]) == ("passed", [0.2, 0.2, 0.5])
+    assert "(0.50 at k = 3)" in third.reason
 
 
 def test_an_interrupted_run_goes_on_to_the_same_table(tmp_path: Path) -> None:

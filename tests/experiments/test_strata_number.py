@@ -148,12 +148,21 @@ def test_draws_of_a_mixture_have_its_moments() -> None:
 
 
 def test_consensus_is_held_against_the_same_number_in_draws_of_one_group() -> None:
-    draws = _draws({2: 0.3, 3: 0.01, 4: None}, {2: [0.2, 0.3, 0.4], 3: [0.1] * 19})
+    draws = _draws({2: 0.3, 3: 0.01, 4: None}, {2: [0.2, 0.25, 0.4], 3: [0.1] * 19})
     found = {row["k"]: row for row in consensus_against_null(draws).iter_rows(named=True)}
-    assert found[2]["consensus_p"] == pytest.approx(3 / 4)  # a tie counts for the null
+    assert found[2]["consensus_p"] == pytest.approx(3 / 4)
     assert found[3]["consensus_p"] == pytest.approx(1 / 20)
     assert found[3]["consensus_index"] == pytest.approx(1.0)
     assert found[4]["consensus_p"] is None
+
+
+@pytest.mark.parametrize(("valley", "p"), [(0.1, 1 / 20), (0.4, 1.0), (0.9, 1.0), (None, 1 / 20)])
+def test_where_both_are_stable_to_the_last_pair_the_valley_tells(valley: float | None, p: float) -> None:
+    draws = _draws({2: 0.0}, {2: [0.0] * 19})  # the patients' valley is 0.4 deep
+    draws = draws.with_columns(
+        separation=pl.when(pl.col("null") == "copula").then(pl.lit(valley)).otherwise("separation")
+    )
+    assert consensus_against_null(draws)["consensus_p"][0] == pytest.approx(p)
 
 
 def test_the_largest_number_that_meets_everything_is_chosen() -> None:

@@ -65,7 +65,8 @@ def test_the_upper_bound_is_where_so_few_would_be_seen_in_five_of_hundred(count:
 def test_sections_count_what_was_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     said = iter([Claim(3, True, False, 0.8), Claim(1, False, False, 0.0)] * 30)
 
-    def claimed(*_: Any) -> Claim:
+    def claimed(*_: Any, likely: bool = False) -> Claim:
+        del likely
         return next(said)
 
     for study in (strata_claims, strata_power, strata_peers):
