@@ -89,7 +89,7 @@ def _require_form(files: Mapping[str, bytes], path: str, form: str) -> None:
     except (ValueError, RecursionError):
         return
     given = told.get("format") if isinstance(told, dict) else None
-    if given in COMMANDS and given != form:
+    if isinstance(given, str) and given in COMMANDS and given != form:
         raise BadInput(f"{path} is a {given}: psystrata {COMMANDS[given]} reads it.")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.bundle.contents import BaseRate, Summary
 from experiments.disclosure import SUPPRESSED, hidden_cells
+from features.errors import BadInput
 from models.target import Target
 
 DIGITS = 4  # significant ones: enough for a comparison, too few to work counts back
@@ -56,7 +57,15 @@ def summaries_of(X: pl.DataFrame, patients: Integers, smallest_cell: int) -> lis
 
 
 def drift_of(reference: Sequence[Summary], here: Sequence[Summary]) -> pl.DataFrame:
-    """Return how the columns of both differ, schema Drift: in spreads of the reference, and in shares."""
+    """Return how the columns of both differ, schema Drift: in spreads of the reference, and in shares.
+
+    Raises:
+        BadInput: the reference, which comes from elsewhere, tells of a column twice.
+    """
+    if len({one.column for one in reference}) < len(reference):
+        raise BadInput(
+            "reference.json of the bundle tells of a column twice: it is not as psystrata freeze writes it. Ask its sender."
+        )
     there = {summary.column: summary for summary in here}
     rows = [row for one in reference if one.column in there for row in _rows(one, there[one.column])]
     schema = {name: Drift.columns()[name].dtype for name in Drift.column_names()}

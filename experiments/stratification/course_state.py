@@ -20,12 +20,16 @@ from experiments.stratification.course_draws import Visits
 from experiments.stratification.course_stay import attendance_of, stay_of
 from features.repeated_measures import RepeatedMeasures
 from models.errors import BadTarget
+from models.strata_state import names_of, read_json
 from models.trajectories.course_columns import PARTS, CourseColumns
-from models.trajectories.growth_clusterer import GrowthPlan
+from models.trajectories.growth_clusterer import KIND, GrowthPlan
 from models.trajectories.sums import CourseSums
 
 COURSE_FILE = "course.json"  # in the folder of the frozen model
 VERSION = 2
+METHODS = ("random_effects", KIND)
+LATEST = 100_000  # intervals: more than any follow-up has
+HIGHEST_DEGREE, LONGEST, MOST_VISITS = 3, 100.0, 20  # as a study file may ask for them; years
 
 
 class PatientCourses(dy.Schema):
@@ -149,21 +153,22 @@ class FrozenCourse:
     def from_bytes(cls, content: bytes) -> Self:
         """Rebuild from `to_bytes`; raises BadTarget where it is damaged or of another version."""
         try:
-            state = json.loads(content)
+            state = read_json(content)
             known = state["version"] == VERSION
             made = cls(
                 _plan(state["plan"]),
-                tuple(state["logarithm"]),
+                names_of(state["logarithm"]),
                 CourseColumns.from_state(state["columns"]),
-                int(state["latest"]),
+                state["latest"],
             )
-        except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as problem:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as problem:
             raise BadTarget("The stored course is damaged; stratify again.") from problem
         fits = (
             made.columns.variables == made.plan.variables
             and made.columns.degree == made.plan.degree
             and set(made.logarithm) <= set(made.plan.variables)
-            and made.latest >= 0
+            and _whole(made.latest, 0, LATEST)
+            and _parts_vary(made.columns)
         )
         if not known or not fits:
             raise BadTarget("The stored course is damaged or of another version; stratify again.")
@@ -171,4 +176,28 @@ class FrozenCourse:
 
 
 def _plan(state: Mapping[str, Any]) -> CoursePlan:
-    return CoursePlan(**{**state, "variables": tuple(state["variables"])})
+    """Return the plan; raises KeyError, TypeError or ValueError where no study file could have asked for it."""
+    made = CoursePlan(**{**state, "variables": names_of(state["variables"])})
+    if not (
+        made.method in METHODS
+        and _whole(made.degree, 1, HIGHEST_DEGREE)
+        and (made.fewest_visits is None or _whole(made.fewest_visits, 1, MOST_VISITS))
+        and all(isinstance(flag, bool) for flag in (made.dropout, made.random_intercept))
+        and all(_length(years) for years in (made.interval, made.years))
+    ):
+        raise ValueError("no course that can be asked for")
+    return made
+
+
+def _parts_vary(columns: CourseColumns) -> bool:
+    """Return whether patients differ in every part that is said to be its own: predictions are divided by that."""
+    with np.errstate(all="ignore"):
+        return all(bool(np.isfinite(loading).all()) for loading in columns.loadings())
+
+
+def _whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _length(years: Any) -> bool:
+    return isinstance(years, int | float) and not isinstance(years, bool) and 0 < years <= LONGEST

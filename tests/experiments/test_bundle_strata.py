@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.bundle.contents import DEFINITION, README, REFERENCE, content_bytes
+from experiments.bundle.contents import DEFINITION, MANIFEST, README, REFERENCE, content_bytes
 from experiments.bundle.packing import open_bundle
 from experiments.bundle.strata import StrataReference, open_strata, seal_strata
 from experiments.bundle.strata_summaries import (
@@ -17,6 +17,7 @@ from experiments.bundle.strata_summaries import (
     share_outside,
     strata_reference,
 )
+from experiments.bundle.summaries import drift_of
 from features.errors import BadInput
 from models.strata_model import StrataModel
 from tests.experiments.planted_groups import planted, recipe_of
@@ -58,15 +59,25 @@ def test_a_bundle_of_strata_comes_back_and_no_other_command_reads_it() -> None:
         open_strata(small_bundle(), "x.zip")
 
 
-@pytest.mark.parametrize("name", sorted(small_strata()))
+FILES = small_strata()
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_strata_that_were_changed_or_lack_a_file_are_refused(name: str) -> None:
-    files = small_strata()
+    files = FILES
     content = bytearray(files[name])
     content[len(content) // 2] ^= 1
     with pytest.raises(BadInput, match=name.replace(".", r"\.")):
         open_strata({**files, name: bytes(content)}, "x.zip")
     with pytest.raises(BadInput, match=name.replace(".", r"\.")):
         open_strata({key: value for key, value in files.items() if key != name}, "x.zip")
+
+
+@pytest.mark.parametrize("form", [[], {}, None, 1])
+def test_a_format_that_is_no_text_is_refused_in_a_sentence(form: Any) -> None:
+    manifest = {**json.loads(FILES[MANIFEST]), "format": form}
+    with pytest.raises(BadInput, match=r"manifest\.json of the bundle cannot be used: format"):
+        open_strata({**FILES, MANIFEST: json.dumps(manifest).encode()}, "x.zip")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +113,13 @@ def test_the_same_patients_give_the_figures_of_the_reference() -> None:
     few = carried_strata(MODEL, told, patients[:12], ROWS[:12], X[:12], smallest_cell=11)
     assert few.filter(pl.col("stratum") > 0)["n"].to_list() == [None, None]
     assert few.filter(pl.col("stratum") > 0)["in_group"].to_list() == [None, None]
+
+
+def test_a_reference_that_tells_of_a_column_twice_is_refused() -> None:
+    told = reference().summaries
+    with pytest.raises(BadInput, match="tells of a column twice"):
+        drift_of((*told, told[0]), told)
+    assert set(drift_of(told, told)["column"]) == set(X.columns)
 
 
 def test_nothing_is_stored_of_few_patients_and_nothing_fits_another_model() -> None:

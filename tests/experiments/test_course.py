@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -187,6 +188,29 @@ def test_a_frozen_course_makes_the_same_columns_of_other_patients() -> None:
     assert again.equals(made.X)
 
 
+SPOILT_PLANS: list[dict[str, Any]] = [
+    {"years": "5"},
+    {"years": float("nan")},
+    {"years": -1.0},
+    {"interval": 0},
+    {"interval": 1e300},
+    {"degree": True},
+    {"method": "other"},
+    {"method": []},
+    {"fewest_visits": "2"},
+    {"fewest_visits": 10**30},
+    {"dropout": 1},
+    {"variables": "madrs"},
+    {"variables": [["madrs"], "gaf"]},
+]
+
+
+def without_spread(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return stored columns whose first variable does not vary in the parts that are said to be its own."""
+    first, *others = columns["models"]
+    return {**columns, "models": [{**first, "factor": [[0.0, 0.0], [0.0, 0.0]]}, *others]}
+
+
 def test_the_stored_course_places_other_patients() -> None:
     _, made = source(method="growth_mixture")
     model = StrataModel.fit(made.X, course_recipe(made.plan), 2, 1)
@@ -198,10 +222,14 @@ def test_the_stored_course_places_other_patients() -> None:
     loaded = StrataModel.from_parts(model.to_parts())
     assert (loaded.assign(X) == model.assign(made.X)[few]).all()
     state = json.loads(frozen.to_bytes())
-    damages: list[dict[str, object]] = [
+    damages: list[dict[str, Any]] = [
         {"version": 3},
         {"plan": {}},
         {"latest": None},
+        {"latest": 10**30},
+        {"logarithm": [[]]},
+        *({"plan": {**state["plan"], **spoilt}} for spoilt in SPOILT_PLANS),
+        {"columns": without_spread(state["columns"])},
         {"logarithm": ["crp"]},
         {"columns": {**state["columns"], "own": [[0, 0], [0, 1]]}},
     ]
