@@ -95,7 +95,8 @@ class Stratification(Settings):
     course: Course | None = None  # instead of feature sets: change over visits
     clusterer: Name = "gaussian_mixture"
     parameters: dict[str, Any] = {}  # the clusterer's own
-    weights: dict[Name, Annotated[float, Field(gt=0, le=1000)]] = {}  # of a feature set as a whole
+    # of a feature set, or of a course's variable, as a whole
+    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = {}
     adjustment: Name | None = None  # one of the study's adjustments, fitted anew in every resample
     most_strata: int = Field(default=6, ge=2, le=12)
     smallest_share: float = Field(default=0.05, gt=0, le=0.5)  # of the patients in a stratum
@@ -142,8 +143,29 @@ def stratification_problems(study: "Study") -> list[str]:
 POINTS_PARAMETERS = {"gaussian_mixture": ("reduce",), "k_means": ("n_init", "reduce")}
 
 
+def _grows(one: Stratification) -> bool:
+    return one.course is not None and one.course.method == "growth_mixture"
+
+
+def _course_problems(one: Stratification) -> list[str]:
+    """Return what classes of growth would leave unused: they are of values as measured and have a clusterer of their own."""
+    if not _grows(one):
+        return []
+    given = {
+        "clusterer": one.clusterer not in ("gaussian_mixture", "growth_mixture"),
+        "parameters": bool(one.parameters),
+        "adjustment": one.adjustment is not None,
+    }
+    return [
+        f"{key}: a course of method growth_mixture takes none, its classes are of values as measured; take it out, or ask for "
+        "random_effects"
+        for key, stands in given.items()
+        if stands
+    ]
+
+
 def _parameter_problems(one: Stratification) -> list[str]:
-    if one.clusterer not in CLUSTERERS or one.course is not None:
+    if one.clusterer not in CLUSTERERS or _grows(one):
         return []
     known = POINTS_PARAMETERS.get(one.clusterer)
     if known is not None:
@@ -189,7 +211,10 @@ def _problems(study: "Study", one: Stratification) -> list[str]:
     known: dict[str, tuple[tuple[str, ...], Any]] = {
         "index": ((one.index,), study.prediction_times),
         "feature_sets": (one.feature_sets, study.feature_sets),
-        "weights": (tuple(one.weights), one.feature_sets),
+        "weights": (
+            tuple(one.weights),
+            one.feature_sets if one.course is None else one.course.variables,
+        ),
         "clusterer": ((one.clusterer,), CLUSTERERS),
         "adjustment": (() if one.adjustment is None else (one.adjustment,), study.adjustments),
         "value.outcomes": (one.value.outcomes or (), study.outcomes),
@@ -206,7 +231,7 @@ def _problems(study: "Study", one: Stratification) -> list[str]:
         for name in one.value.outcomes or ()
         if name in study.outcomes and study.outcomes[name].index != one.index
     ]
-    problems += [*_named_twice(one), *_parameter_problems(one)]
+    problems += [*_named_twice(one), *_parameter_problems(one), *_course_problems(one)]
     if one.adjustment in study.adjustments:
         try:
             plan = study.adjustments[one.adjustment].plan()

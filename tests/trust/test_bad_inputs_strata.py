@@ -13,6 +13,7 @@ NAN, HUGE = float("nan"), 10**30
 ASKED: dict[str, Any] = {"index": "baseline", "feature_sets": ["metabolic"], "clusterer": "k_means"}
 
 COURSE: dict[str, Any] = {"feature_sets": []}
+GROWTH: dict[str, Any] = {"variables": ["gaf"], "method": "growth_mixture"}
 
 
 def told(changes: dict[str, Any]) -> tuple[str, ...]:
@@ -26,6 +27,9 @@ def told(changes: dict[str, Any]) -> tuple[str, ...]:
 
 def test_the_unchanged_settings_are_taken() -> None:
     assert told({}) == ()
+    both = {"variables": ["gaf", "madrs"]}
+    assert told({**COURSE, "course": both, "weights": {"gaf": 2.0}, "parameters": {"n_init": 2}}) == ()
+    assert told({**COURSE, "course": {**GROWTH, **both}, "clusterer": "gaussian_mixture"}) == ()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,13 @@ def test_the_unchanged_settings_are_taken() -> None:
         ({**COURSE, "course": {"variables": ["gaf"], "interval": HUGE}}, "course.interval"),
         ({**COURSE, "course": {"variables": ["gaf"], "years": NAN}}, "course.years"),
         ({**COURSE, "course": {"variables": ["gaf", "gaf"]}}, "course.variables: 'gaf' stands twice"),
+        (
+            {**COURSE, "course": {"variables": ["gaf"]}, "weights": {"crp": 2.0}},
+            "weights: 'crp' is not known",
+        ),
+        ({**COURSE, "course": {"variables": ["gaf"]}, "parameters": {"nit": 1}}, "'nit' is no parameter"),
+        ({**COURSE, "course": GROWTH}, "clusterer: a course of method growth_mixture takes none"),
+        ({**COURSE, "course": GROWTH, "parameters": {"n_init": 2}}, "parameters: a course of method"),
         ({"parameters": {"n_init": -1}}, "n_init is -1"),
         ({"parameters": {"n_init": NAN}}, "n_init is nan"),
         ({"parameters": {"n_init": HUGE}}, "n_init is"),
