@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from experiments.disclosure import smallest_published
 from experiments.stratification.course import CoursePlan, CourseSource, course_columns, course_recipe
 from features.repeated_measures import RepeatedMeasures, repeated_measures
 from features.schema import TABLES
@@ -69,7 +70,7 @@ def course_patients(
     rows = first.filter(pl.Series(source.kept)).drop("time")
     described = {
         "kind": "course",
-        "counted_out": counted_out(source.kept, plan),
+        "counted_out": counted_out(source.kept, plan, _fewest_told(study)),
         "reliability": {column: round(value, 4) for column, value in source.reliability().items()},
     }
     return Patients(rows, source.X, recipe), source, described
@@ -116,13 +117,17 @@ def measures_since(
     )
 
 
-def counted_out(kept: NDArray[np.bool_], plan: CoursePlan) -> list[str]:
+def _fewest_told(study: Study) -> int:
+    return max(FEWEST_TOLD, smallest_published(study.disclosure.level, study.disclosure.smallest_cell))
+
+
+def counted_out(kept: NDArray[np.bool_], plan: CoursePlan, fewest: int = FEWEST_TOLD) -> list[str]:
     """Word how many patients take no part; a share, and no count of few of them, nor of few who do."""
     out = int(np.sum(~kept))
     if out == 0:
         return []
-    told = "Fewer than 11" if out < FEWEST_TOLD else f"{100 * out / len(kept):.0f} % of the"
-    if len(kept) - out < FEWEST_TOLD:
+    told = f"Fewer than {fewest}" if out < fewest else f"{100 * out / len(kept):.0f} % of the"
+    if len(kept) - out < fewest:
         told = "All but a few"
     values = f"{plan.needed} value{'s' if plan.needed > 1 else ''}"
     lacked = f"{values} of every variable" if plan.method == "random_effects" else f"{values} of any variable"

@@ -29,7 +29,7 @@ from pipeline.files import write_text
 from pipeline.settings.load import check_study
 from pipeline.settings.study import Study
 from pipeline.stages import assemble, features, genotypes, prediction_times, tables
-from pipeline.strata_course import counted_out, measures_since
+from pipeline.strata_course import FEWEST_TOLD, counted_out, measures_since
 from pipeline.strata_inputs import beside_rows, first_rows, read_assembled
 
 
@@ -230,6 +230,6 @@ def _course_said(course: FrozenCourse, described: DescribedPatients, smallest_ce
     return {
         "variables": list(course.plan.variables),
         "years": course.plan.years,
-        "counted_out": counted_out(described.kept, course.plan),
+        "counted_out": counted_out(described.kept, course.plan, max(FEWEST_TOLD, smallest_cell)),
         "reliability": reliability,
     }

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from experiments.stratification.course import CoursePlan
 from experiments.stratification.families import families_of
 from pipeline.errors import BadInput
 from pipeline.settings.study import Study
 from pipeline.stages import stratify
+from pipeline.strata_course import counted_out
 from pipeline.strata_inputs import Assembled, feature_patients, read_assembled
 from tests.pipeline.test_strata_stage import MADE, study, write_cohort
 
@@ -66,3 +69,21 @@ def test_rows_tell_the_search_who_is_related(cohort: Cohort) -> None:
         found = families_of(feature_patients(asked, "planted", replace(files, rows=rows)).rows)
         assert found is not None
         assert len(set(found.tolist())) == units
+
+
+@pytest.mark.parametrize(
+    ("out", "of", "fewest", "said"),
+    [
+        (10, 100, 11, "Fewer than 11 patients"),
+        (15, 100, 11, "15 % of the patients"),
+        (15, 100, 20, "Fewer than 20 patients"),
+        (85, 100, 20, "All but a few patients"),
+        (85, 100, 11, "85 % of the patients"),
+    ],
+)
+def test_who_is_counted_out_is_told_in_no_share_that_a_study_suppresses(
+    out: int, of: int, fewest: int, said: str
+) -> None:
+    kept = np.arange(of) >= out
+    (sentence,) = counted_out(kept, CoursePlan(("gaf",)), fewest)
+    assert sentence == f"{said} do not have 2 values of every variable and take no part."
