@@ -98,7 +98,7 @@ def subsamples(
         families: number of each patient's family, shape (patients,), which is drawn whole; None: nobody has relatives.
     """
     units = number_of_units(families, patients)
-    size = max(2, round(share * units))
+    size = min(units, max(2, round(share * units)))
     draws = (np.random.default_rng(seed_for(seed, "consensus", number)) for number in range(resamples))
     return [rows_of_units(draw.choice(units, size, replace=False), families) for draw in draws]
 

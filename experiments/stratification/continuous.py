@@ -25,6 +25,7 @@ QUANTILES: dict[int, tuple[float, ...]] = {
 EXPLAINED = 0.9  # of the makers' variance, that the scores should explain
 PER_COLUMN = 5  # patients or events that each free column of the smaller model should have
 LEADING = 3  # scores that may bend, alone and together
+LEAST_MEMBERS = 1e-9  # sum of a stratum's memberships, below which nobody with a response is in it
 FEWEST = 11  # patients of a level, or who lack a value, that have a column of their own
 
 
@@ -104,17 +105,19 @@ def _products(unit: Floats, degree: int) -> Floats:
 
 
 def axes_between(scores: Floats, probability: Floats) -> Floats:
-    """Return patients' coordinates along the discriminant directions of the strata, shape (n, k).
+    """Return patients' coordinates along the discriminant directions of the strata, shape (n, k or fewer).
 
-    One per stratum: from the mean of all to its own, seen through the covariance within strata (Fisher's). Along these the
+    One per stratum that has any of the patients: from the mean of all to its own, seen through the covariance within strata (Fisher's). Along these the
     memberships change, so a curved effect along them is what strata are most easily mistaken for.
 
     Args:
         scores: shape (n, dimensions).
         probability: memberships, shape (n, k).
     """
-    means = probability.T @ scores / probability.sum(axis=0)[:, None]
-    within = scores.T @ scores - (means * probability.sum(axis=0)[:, None]).T @ means
+    sizes = probability.sum(axis=0)
+    there = sizes > LEAST_MEMBERS
+    means = probability[:, there].T @ scores / sizes[there, None]
+    within = scores.T @ scores - (means * sizes[there, None]).T @ means
     within /= len(scores)
     within += 0.05 * np.trace(within) / len(within) * np.eye(len(within))
     return np.asarray(scores @ np.linalg.solve(within, (means - scores.mean(axis=0)).T), dtype=np.float64)

@@ -42,7 +42,8 @@ def number_of_strata(
     """Return the number of strata, what each number came to, and the test.
 
     The number is the largest whose prediction strength is at least the threshold, whose share of ambiguous pairs is smaller
-    (or as small, with a deeper valley) than in draws of one group at the same number, p = (b + 1) / (B + 1), and which leaves no stratum too small; else it is 1.
+    (or as small, with a deeper valley) than in draws of one group at the same number, p = (b + 1) / (B + 1), and which leaves no
+    stratum too small; else it is 1.
     Gap statistic, BIC, the separation and, at that number and the next, the bootstrap likelihood ratio stand beside and decide
     nothing.
 

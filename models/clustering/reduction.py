@@ -14,6 +14,7 @@ HELD_VARIANCE = 0.8  # of the principal components under their own name, at most
 TAIL = 0.9793  # 95 % quantile of the Tracy-Widom distribution of real matrices
 CUTS, ROUNDS = (0.25, 0.5, 0.75), 15
 SMALLEST_SHARE, LEAST_WITHIN = 0.05, 0.02
+ROUNDING = 1e-9  # of the largest variance: what less is left is of columns that follow from others
 LEAST_LEFT = (
     0.01  # of a column's variance, beside the leading components, for two groups to be looked for in it
 )
@@ -63,18 +64,19 @@ def components_above_noise(variances: Floats, directions: Floats, rows: int) -> 
     in 95 % of samples (Johnstone 2001, doi 10.1214/aos/1009210544), one component after the other (Kritchman and Nadler 2008, doi
     10.1016/j.chemolab.2008.06.002); then once more where what remains of each column was brought to one variance. A column of
     which little is left beside the leading components makes the others stand out in the first, columns that share
-    something the components miss make many stand out in the second: the search ends where either says noise.
+    something the components miss make many stand out in the second: the search ends where either says noise, or where nothing
+    but rounding is left.
 
     Args:
-        variances: of all components, falling, shape (columns,).
-        directions: of the components, shape (columns, columns).
+        variances: of all components, falling, shape (components,).
+        directions: of the components, shape (columns, components); fewer components than columns where some were set aside.
         rows: they were computed from.
     """
     columns = len(variances)
     for number in range(columns - 1):
         left = columns - number
         edge = _noise_edge(rows, left)
-        if variances[number] <= edge * variances[number:].mean():
+        if variances[number] <= max(edge * variances[number:].mean(), ROUNDING * variances[0]):
             return number
         rest = (directions[:, number:] * variances[number:]) @ directions[:, number:].T
         spread = np.sqrt(np.maximum(np.diagonal(rest), 1e-12))
@@ -86,6 +88,7 @@ def components_above_noise(variances: Floats, directions: Floats, rows: int) -> 
 
 def _noise_edge(rows: int, columns: int) -> float:
     """Return the 95 % quantile of the largest sample variance of independent columns of variance 1."""
+    rows = max(rows, 2)  # so few have no variance
     sides = np.sqrt(rows - 1) + np.sqrt(columns)
     spread = sides * (1 / np.sqrt(rows - 1) + 1 / np.sqrt(columns)) ** (1 / 3)
     return float((sides**2 + TAIL * spread) / rows)

@@ -157,6 +157,11 @@ def test_units_come_in_the_order_of_their_first_patients() -> None:
     assert rows_of_units(np.array([2, 0, 2]), np.array([4, 4, 9, 11])).tolist() == [0, 1, 3, 3]
 
 
+def test_a_single_family_is_drawn_as_it_is() -> None:
+    drawn = subsamples(12, 2, 0.8, 1, np.zeros(12, dtype=np.int64))
+    assert all(rows.tolist() == list(range(12)) for rows in drawn)
+
+
 class EnoughError(Exception):
     """The search has come as far as it is looked at."""
 

@@ -12,7 +12,7 @@ from experiments.stratification.bridges import Components, fill_valleys, ridge
 from experiments.stratification.features_source import FeatureSource
 from experiments.stratification.marginals import column_of, nearest_with_one_mode, one_mode_density
 from experiments.stratification.null_test import decide, null_test, run_draws
-from experiments.stratification.one_group import score_correlation
+from experiments.stratification.one_group import score_correlation, without_noise
 from experiments.stratification.schemas import Draws
 from experiments.stratification.separation import depth, discriminant_axis, separation_by_number, valley
 from models.adjustment.plan import AdjustmentPlan
@@ -127,9 +127,11 @@ def test_two_modes_become_one_and_an_atom_at_the_limit_is_none() -> None:
     weights = shape.weights(modes)
     between = np.abs(modes) < 1
     assert weights[between].mean() > 1.8 * weights[~between].mean()
-    censored = np.maximum(generator.normal(size=600), 0.0)
+    censored = np.concatenate([np.full(200, -4.0), modes])
     found = one_mode_density(censored, censored)
-    assert found is None or (found.weights(censored) == 1).mean() > 0.4  # those at the limit
+    assert found is not None
+    assert (found.weights(censored)[:200] == 1).all()  # those at the limit
+    assert one_mode_density(censored[:200], censored[:200]) is None
     assert one_mode_density(generator.normal(size=600), generator.normal(size=600)) is None
 
 
@@ -147,10 +149,21 @@ def test_modes_however_far_apart_are_drawn_as_one(separation: float) -> None:
     deepest = min(
         counts[place] / min(counts[: place + 1].max(), counts[place:].max()) for place in range(len(counts))
     )
-    print(separation, counts, f"{deepest:.2f}")
     assert deepest > 0.6
     own = np.histogram(column.marginal.restored(values, shares, one_mode=False).to_numpy(), bins=8)[0]
     assert own.min() < 0.4 * own.max()
+
+
+def test_correlations_of_noise_are_not_drawn_again() -> None:
+    generator = np.random.default_rng(8)
+    noise = generator.normal(size=(300, 12))
+    assert np.array_equal(without_noise(np.corrcoef(noise, rowvar=False), 300), np.eye(12))
+    shared = np.corrcoef(noise + generator.normal(size=(300, 1)), rowvar=False)
+    assert np.abs(without_noise(shared, 300) - 0.5 - np.eye(12) / 2).max() < 0.15
+    few = shared[:5, :5]
+    assert np.array_equal(without_noise(few, 300), few)
+    nobody = 0.9 * np.eye(7) + 0.1  # hardly a pair of columns is known of the same patients
+    assert all(np.isfinite(without_noise(nobody, rows)).all() for rows in (0, 1, 2))
 
 
 def test_the_nearest_density_of_one_mode_rises_and_falls() -> None:

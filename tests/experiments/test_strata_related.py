@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from experiments.figures import svg_text
-from experiments.stratification.continuous import encoded, explained, smaller_columns
+from experiments.stratification.continuous import axes_between, encoded, explained, smaller_columns
 from experiments.stratification.estimation import independent
 from experiments.stratification.makers import refuse_made_outcomes, refuse_makers
 from experiments.stratification.medication import difference_interval, share_interval
@@ -213,6 +213,14 @@ def test_medication_is_what_ran_before_the_prediction_and_carries_its_warning(re
     assert on["difference"].sum() == pytest.approx(0)  # of two strata
     assert (on["difference_lower"] < 0).all()  # nothing differs in it
     assert table.filter(pl.col("group") == "lithium")["on"].sum() == 0  # began on the day of the prediction
+
+
+def test_a_stratum_of_nobody_with_the_response_takes_no_axis_from_the_others() -> None:
+    scores = np.random.default_rng(3).normal(size=(60, 2))
+    probability = np.eye(2)[np.arange(60) % 2]
+    beside = axes_between(scores, np.column_stack([probability, np.zeros(60)]))
+    assert np.array_equal(beside, axes_between(scores, probability))
+    assert np.isfinite(beside).all()
 
 
 def test_the_smaller_model_has_no_more_columns_than_patients_allow() -> None:

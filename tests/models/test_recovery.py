@@ -90,6 +90,15 @@ def test_components_above_noise_are_the_planted_factors(factors: int, scaled: bo
     assert np.mean(np.array(found) == factors) >= 0.85
 
 
+def test_columns_that_follow_from_others_make_no_component() -> None:
+    """What rounding leaves beside them would otherwise count, and change with the order of the rows."""
+    draws = np.random.default_rng(4)
+    points = np.hstack([draws.normal(size=(500, 6))] * 2)
+    for _ in range(5):
+        variances, directions = np.linalg.eigh(np.cov(draws.permutation(points), rowvar=False))
+        assert components_above_noise(np.maximum(variances[::-1], 0), directions[:, ::-1], 500) == 6
+
+
 def test_two_groups_gain_where_there_are_two() -> None:
     draws = np.random.default_rng(8)
     values = draws.normal(size=(400, 6))
