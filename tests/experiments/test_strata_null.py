@@ -157,8 +157,8 @@ def test_modes_however_far_apart_are_drawn_as_one(separation: float) -> None:
 def test_correlations_of_noise_are_not_drawn_again() -> None:
     generator = np.random.default_rng(8)
     noise = generator.normal(size=(300, 12))
-    assert np.array_equal(without_noise(np.corrcoef(noise, rowvar=False), 300), np.eye(12))
-    shared = np.corrcoef(noise + generator.normal(size=(300, 1)), rowvar=False)
+    assert np.array_equal(without_noise(np.atleast_2d(np.corrcoef(noise, rowvar=False)), 300), np.eye(12))
+    shared = np.atleast_2d(np.corrcoef(noise + generator.normal(size=(300, 1)), rowvar=False))
     assert np.abs(without_noise(shared, 300) - 0.5 - np.eye(12) / 2).max() < 0.15
     few = shared[:5, :5]
     assert np.array_equal(without_noise(few, 300), few)
