@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from experiments.disclosure import SUPPRESSED
 from experiments.stratification import outcome_schemas
 from pipeline.cards.flow import HIDDEN, Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
@@ -25,18 +26,24 @@ MEASURES = {
     "odds_ratio": "odds ratio",
 }
 IN_DAYS = ("free_time", "time_lost", "free_time_difference")
+NOT_COMPUTED = "not computed"
+COMPETING = "Death and other competing events are events of their own."
 CARRIED_ON = (
-    "Death and other competing events are events of their own. Each patient counts with every stratum as far as it is probable "
+    f"{COMPETING} Each patient counts with every stratum as far as it is probable "
     "(three-step, BCH): counting only the most probable stratum would shrink the differences."
+)
+AS_ASSIGNED = (
+    f"{COMPETING} Each patient counts with the most probable stratum alone, which shrinks the differences."
 )
 
 
 def incidence_section(folder: Path) -> Section | None:
-    """Word outcomes by stratum with the strata's uncertainty carried on; None where no outcome was looked at."""
+    """Word outcomes by stratum, with the strata's uncertainty carried on where it can be; None where no outcome was looked at."""
     table = read_table(folder / "incidence.parquet", outcome_schemas.Incidence)
     if table.is_empty():
         return None
-    shown = table.filter(pl.col("correction") == WITH_UNCERTAINTY)
+    shown = _once(table, ["outcome", "measure", "horizon", "stratum"])
+    carried_on = WITH_UNCERTAINTY in shown["correction"]
     notes = shown["note"].unique().to_list()
     common = notes[0] if len(notes) == 1 and notes[0] else None  # said once instead of in every row
     rows: Table = [
@@ -53,7 +60,7 @@ def incidence_section(folder: Path) -> Section | None:
     return Section(
         "outcomes",
         "Outcomes by stratum",
-        (CARRIED_ON, *((f"{common}.",) if common else ())),
+        (CARRIED_ON if carried_on else AS_ASSIGNED, *((f"{common}.",) if common else ())),
         (
             ("Differences and ratios between strata", _differences(folder)),
             ("Each stratum", without_empty_columns(rows)),
@@ -63,13 +70,8 @@ def incidence_section(folder: Path) -> Section | None:
 
 
 def _differences(folder: Path) -> Table:
-    """Word each contrast once: with uncertainty carried on, or as assigned where nothing else could be computed."""
     table = read_table(folder / "contrasts.parquet", outcome_schemas.Contrasts)
-    kept = (
-        table.filter(pl.col("correction").is_in([WITH_UNCERTAINTY, "none"]))
-        .sort(pl.col("correction") != WITH_UNCERTAINTY, maintain_order=True)
-        .unique(["outcome", "measure", "horizon", "stratum", "reference"], keep="first", maintain_order=True)
-    )
+    kept = _once(table, ["outcome", "measure", "horizon", "stratum", "reference"])
     rows: Table = [
         {
             **_which(row),
@@ -82,6 +84,15 @@ def _differences(folder: Path) -> Table:
         for row in kept.iter_rows(named=True)
     ]
     return without_empty_columns(rows)
+
+
+def _once(table: pl.DataFrame, figure: list[str]) -> pl.DataFrame:
+    """Keep each figure once: with uncertainty carried on, or as assigned where nothing else could be computed."""
+    return (
+        table.filter(pl.col("correction").cast(pl.String).is_in([WITH_UNCERTAINTY, "none"]))
+        .sort(pl.col("correction") != WITH_UNCERTAINTY, maintain_order=True)
+        .unique(figure, keep="first", maintain_order=True)
+    )
 
 
 def _which(row: Mapping[str, Any]) -> dict[str, str]:
@@ -101,8 +112,11 @@ def _curves(folder: Path) -> dict[str, str]:
 
 
 def told(row: Mapping[str, Any]) -> str:
-    """Word an estimate with its 95 % interval: days have one digit, other figures three."""
+    """Word an estimate with its 95 % interval: days have one digit, other figures three.
+
+    A note says why one is missing: few patients are suppressed, anything else could not be computed.
+    """
     if row["estimate"] is None:
-        return HIDDEN
+        return HIDDEN if row["note"] in (None, SUPPRESSED) else NOT_COMPUTED
     digits = 1 if row.get("measure") in IN_DAYS else 3
     return number(row["estimate"], digits=digits) + in_brackets(row["lower"], row["upper"], digits=digits)

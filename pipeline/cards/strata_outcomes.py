@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from experiments.disclosure import SUPPRESSED
 from experiments.stratification import outcome_schemas
 from pipeline.cards.flow import HIDDEN, Table
 from pipeline.cards.section import Section, count, drawn, without_empty_columns
@@ -115,9 +116,16 @@ def _held_out(folder: Path) -> Section | None:
         "Columns that did not make the strata",
         (
             "Means and shares with 95 % intervals, each patient counted as far as a stratum is probable (BCH).",
+            *(f"Not computed: {note}." for note in _why_missing(shown)),
         ),
         (("Held-out columns", rows),),
     )
+
+
+def _why_missing(shown: pl.DataFrame) -> list[str]:
+    """Return why figures are missing that are not suppressed."""
+    missing = shown.filter(pl.col("estimate").is_null(), pl.col("note") != SUPPRESSED)
+    return missing["note"].unique(maintain_order=True).to_list()
 
 
 def _associations(folder: Path) -> Section | None:

@@ -5,14 +5,18 @@ from typing import Any
 
 import polars as pl
 
+from experiments.disclosure import SUPPRESSED
 from experiments.stratification.chain import table_of_tests
+from experiments.stratification.hazards import NOT_ESTIMABLE
 from experiments.stratification.outcome_schemas import (
     Associations,
     Compared,
     Contrasts,
+    HeldOut,
     Incidence,
     Medication,
 )
+from experiments.stratification.outcomes import TOLD_APART
 from experiments.stratification.schemas import Profile
 from experiments.stratification.verdict import Figure, TestResult, verdict
 from pipeline.cards.strata_chain import chain_section
@@ -216,3 +220,38 @@ def test_contrasts_are_told_with_uncertainty_carried_on_and_a_note_of_all_rows_o
     }
     assert section.words[1] == "weights are held."
     assert "note" not in strata[0]
+
+
+def test_strata_too_uncertain_to_carry_on_are_told_as_assigned_and_nothing_missing_is_called_suppressed(
+    tmp_path: Path,
+) -> None:
+    plain = {"outcome": "relapse", "correction": "none", "horizon": 365.0}
+    incidence = [
+        {**plain, "measure": "risk", "stratum": stratum, "estimate": 0.3, "lower": 0.2, "upper": 0.4, "n": 90, "events": 30, "note": TOLD_APART}
+        for stratum in (1, 2)
+    ]  # fmt: skip
+    contrasts = [
+        {**plain, "measure": measure, "stratum": 2, "reference": 1, "estimate": None, "lower": None, "upper": None, "adjusted": True, "note": note}
+        for measure, note in (("hazard_ratio", NOT_ESTIMABLE), ("risk_difference", SUPPRESSED))
+    ]  # fmt: skip
+    held_out = [
+        {"column": "bmi", "level": "", "correction": "bch", "stratum": stratum, "estimate": None, "lower": None, "upper": None, "n": 90, "note": TOLD_APART}
+        for stratum in (1, 2)
+    ]  # fmt: skip
+    for name, schema, rows in (
+        ("incidence", Incidence, incidence),
+        ("contrasts", Contrasts, contrasts),
+        ("held_out", HeldOut, held_out),
+    ):
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+        write_table(schema.validate(frame, cast=True), tmp_path / f"{name}.parquet", schema)
+    found, columns = outcome_sections(tmp_path, {"k": 2})
+    assert found is not None
+    assert "as far as it is probable" not in found.words[0]
+    assert found.words[1] == f"{TOLD_APART}."
+    (_, differences), (_, strata) = found.tables
+    assert [row["patients"] for row in strata] == ["90", "90"]
+    assert [row["estimate"] for row in differences] == ["not computed", "suppressed"]
+    assert columns is not None
+    assert columns.words[1] == f"Not computed: {TOLD_APART}."
+    assert columns.tables[0][1][0]["stratum 1"] == "not computed"
