@@ -154,6 +154,7 @@ def _course_problems(one: Stratification) -> list[str]:
     given = {
         "clusterer": one.clusterer not in ("gaussian_mixture", "growth_mixture"),
         "parameters": bool(one.parameters),
+        "weights": bool(one.weights),
         "adjustment": one.adjustment is not None,
     }
     return [

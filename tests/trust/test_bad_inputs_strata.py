@@ -56,6 +56,7 @@ def test_the_unchanged_settings_are_taken() -> None:
         ),
         ({**COURSE, "course": {"variables": ["gaf"]}, "parameters": {"nit": 1}}, "'nit' is no parameter"),
         ({**COURSE, "course": GROWTH}, "clusterer: a course of method growth_mixture takes none"),
+        ({**COURSE, "course": GROWTH, "weights": {"gaf": 2.0}}, "weights: a course of method growth_mixture"),
         ({**COURSE, "course": GROWTH, "parameters": {"n_init": 2}}, "parameters: a course of method"),
         ({"parameters": {"n_init": -1}}, "n_init is -1"),
         ({"parameters": {"n_init": NAN}}, "n_init is nan"),
