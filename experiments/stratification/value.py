@@ -99,13 +99,16 @@ def _index(cohort: RelatedCohort, response: Response) -> Floats:
     fixed = cohort.curved if response.model == "cox" else np.hstack([cohort.curved, cohort.places])
     scores = cohort.scores[response.rows]
     whole = np.column_stack([scores, fixed[response.rows]])
-    whole = whole[:, independent(whole)]
+    kept = independent(whole)
+    along = np.zeros(whole.shape[1])
+    whole = whole[:, kept]
     model, order = response.regression(cohort.centres)
     if model.intercept:
         whole = np.column_stack([whole, np.ones(len(whole))])
     found = solve(model, whole[order], penalty=1e-6 * len(whole))
-    along = np.zeros(scores.shape[1]) if found is None else found[: scores.shape[1]]
-    return np.asarray(scores @ along, dtype=np.float64)
+    if found is not None:
+        along[kept] = found[: len(kept)]  # a score that follows from others has no coefficient
+    return np.asarray(scores @ along[: scores.shape[1]], dtype=np.float64)
 
 
 def _row(cohort: RelatedCohort, response: Response, knots: int, seed: int) -> tuple[Row, Smaller]:

@@ -11,8 +11,9 @@ from experiments.stratification.makers import refuse_made_outcomes, refuse_maker
 from experiments.stratification.medication import difference_interval, share_interval
 from experiments.stratification.outcome_schemas import TABLES
 from experiments.stratification.relate import Related, RelateSettings, relate
-from experiments.stratification.responses import held_out_responses, outcome_response
-from experiments.stratification.value import value_test
+from experiments.stratification.related_cohort import RelatedCohort
+from experiments.stratification.responses import Response, held_out_responses, outcome_response
+from experiments.stratification.value import _index, value_test
 from features.errors import BadInput
 from tests.experiments.related_patients import planted, related_patients
 
@@ -221,6 +222,32 @@ def test_a_stratum_of_nobody_with_the_response_takes_no_axis_from_the_others() -
     beside = axes_between(scores, np.column_stack([probability, np.zeros(60)]))
     assert np.array_equal(beside, axes_between(scores, probability))
     assert np.isfinite(beside).all()
+
+
+def test_the_index_leaves_out_a_score_that_says_nothing_of_the_response() -> None:
+    """A dimension that is constant among the patients with a value must not lend its place to the next column."""
+    made, places = planted(120, 2.0, seed=5), np.arange(120)
+    none, same = np.zeros((120, 0)), np.zeros(120, dtype=np.int64)
+    covariate = np.random.default_rng(6).normal(size=(120, 1))
+    cohort = RelatedCohort(
+        rows=pl.DataFrame({"prediction_id": [f"p{place}" for place in places]}),
+        classified=made.classified,
+        scores=made.scores,
+        makers=none,
+        covariates=covariate,
+        curved=covariate,
+        centres=same,
+        countries=same,
+        places=none,
+        lands=none,
+    )
+    value = made.scores[:, 1] + 3 * covariate[:, 0]
+    response = Response("y", "held_out", "", "linear", places, value, same, np.ones(120))
+    constant = replace(cohort, scores=np.column_stack([np.ones(120), made.scores]))
+    assert _index(constant, response) == pytest.approx(_index(cohort, response))
+    assert np.corrcoef(_index(constant, response), made.scores[:, 1])[0, 1] > 0.99
+    bare = replace(constant, curved=none)
+    assert np.corrcoef(_index(bare, response), made.scores[:, 1])[0, 1] > 0.5
 
 
 def test_the_smaller_model_has_no_more_columns_than_patients_allow() -> None:
