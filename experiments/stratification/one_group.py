@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.stratification.marginals import Column
-from models.clustering.reduction import FEW_COLUMNS, components_above_noise
+from experiments.stratification.noise import without_noise
 
 Floats = NDArray[np.float64]
 
 HIGHEST = 0.99  # of a correlation estimated from tied values
 SMALLEST_SPREAD = 1e-6  # of a latent number given the columns that are kept
-MOST_SHARED = 0.999  # of a column's variance
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ def score_correlation(columns: Sequence[Column]) -> Floats:
 
     Each pair stands on the patients who have both values; pairs that no centre measured together are uncorrelated. The
     covariance of the scores of tied values (means of a normal between cuts) is too small by their two reliabilities, to first
-    order as in polychoric correlations (Olsson 1979, doi 10.1007/BF02296207). What no more than noise would give is taken out (see
-    `without_noise`).
+    order as in polychoric correlations (Olsson 1979, doi 10.1007/BF02296207). What no more than noise would give is taken out
+    (`noise.without_noise`).
     """
     scores = np.column_stack([column.scores for column in columns])
     known = np.isfinite(scores)
@@ -78,27 +77,4 @@ def score_correlation(columns: Sequence[Column]) -> Floats:
         correlation = (vectors * np.clip(values, SMALLEST_SPREAD, None)) @ vectors.T
         spread = np.sqrt(np.diagonal(correlation))
         correlation /= np.outer(spread, spread)
-    return without_noise(correlation, round(float(together.mean())))
-
-
-def without_noise(correlation: Floats, rows: int) -> Floats:
-    """Return the correlation that the components above noise have in common, the rest of each column its own.
-
-    A sample's correlations hold noise; patients drawn with them hold it twice, and what was noise then stands out of it. Five
-    columns or fewer stay as they are, like where directions for the strata are chosen.
-
-    Args:
-        correlation: shape (columns, columns), positive definite.
-        rows: patients it was computed from.
-    """
-    if len(correlation) <= FEW_COLUMNS:
-        return np.asarray(correlation, dtype=np.float64)
-    variances, directions = np.linalg.eigh(correlation)
-    variances, directions = variances[::-1], directions[:, ::-1]
-    number = components_above_noise(variances, directions, rows)
-    leading = directions[:, :number] * np.sqrt(variances[:number] - variances[number:].mean())
-    shared = np.sqrt(np.maximum((leading**2).sum(axis=1) / MOST_SHARED, 1.0))
-    leading = leading / shared[:, None]
-    common = leading @ leading.T
-    np.fill_diagonal(common, 1.0)
-    return np.asarray(common, dtype=np.float64)
+    return without_noise(correlation, together)

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from experiments.compute import Compute
 from experiments.stratification.bridges import Components, fill_valleys, ridge
 from experiments.stratification.features_source import FeatureSource
 from experiments.stratification.marginals import column_of, nearest_with_one_mode, one_mode_density
+from experiments.stratification.noise import without_noise
 from experiments.stratification.null_test import decide, null_test, run_draws
-from experiments.stratification.one_group import score_correlation, without_noise
+from experiments.stratification.one_group import score_correlation
 from experiments.stratification.schemas import Draws
 from experiments.stratification.separation import depth, discriminant_axis, separation_by_number, valley
 from models.adjustment.plan import AdjustmentPlan
@@ -154,16 +156,50 @@ def test_modes_however_far_apart_are_drawn_as_one(separation: float) -> None:
     assert own.min() < 0.4 * own.max()
 
 
+def known(columns: int, rows: int) -> NDArray[np.float64]:
+    return np.full((columns, columns), float(rows))
+
+
+def sample_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.atleast_2d(np.corrcoef(values, rowvar=False))
+
+
 def test_correlations_of_noise_are_not_drawn_again() -> None:
     generator = np.random.default_rng(8)
     noise = generator.normal(size=(300, 12))
-    assert np.array_equal(without_noise(np.atleast_2d(np.corrcoef(noise, rowvar=False)), 300), np.eye(12))
-    shared = np.atleast_2d(np.corrcoef(noise + generator.normal(size=(300, 1)), rowvar=False))
-    assert np.abs(without_noise(shared, 300) - 0.5 - np.eye(12) / 2).max() < 0.15
-    few = shared[:5, :5]
-    assert np.array_equal(without_noise(few, 300), few)
+    assert np.array_equal(without_noise(sample_of(noise), known(12, 300)), np.eye(12))
+    few = sample_of(noise[:, :5])
+    assert np.array_equal(without_noise(few, known(5, 300)), few)
     nobody = 0.9 * np.eye(7) + 0.1  # hardly a pair of columns is known of the same patients
-    assert all(np.isfinite(without_noise(nobody, rows)).all() for rows in (0, 1, 2))
+    assert all(np.isfinite(without_noise(nobody, known(7, rows))).all() for rows in (0, 1, 2))
+
+
+@pytest.mark.parametrize("shape", ["pair", "weak pair", "triple", "factor", "blocks", "neighbours"])
+def test_correlations_that_are_there_stay(shape: str) -> None:
+    """What a few columns have in common is kept like what all have; the whole is nearer to the truth than the sample."""
+    truth = np.eye(20)
+    if shape in {"pair", "weak pair"}:
+        truth[0, 1] = truth[1, 0] = 0.9 if shape == "pair" else 0.5
+    elif shape == "triple":
+        truth[:3, :3] = 0.78
+    elif shape == "factor":
+        truth[:] = 0.5
+    elif shape == "blocks":
+        truth = np.kron(np.eye(5), np.full((4, 4), 0.6))
+    else:
+        truth = 0.8 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20)))
+    np.fill_diagonal(truth, 1.0)
+    errors = []
+    for seed in range(4):
+        values = np.random.default_rng(seed).multivariate_normal(np.zeros(20), truth, size=400)
+        sample = sample_of(values)
+        found = without_noise(sample, known(20, 400))
+        assert abs(found[0, 1] - sample[0, 1]) < 0.06
+        assert np.linalg.eigvalsh(found)[0] > 0
+        errors.append([((one - truth) ** 2).mean() ** 0.5 for one in (found, sample)])
+    ours, plain = np.mean(errors, axis=0)
+    print(shape, f"{ours:.3f} {plain:.3f}")
+    assert ours < 1.02 * plain
 
 
 def test_the_nearest_density_of_one_mode_rises_and_falls() -> None:
