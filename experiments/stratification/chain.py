@@ -56,8 +56,8 @@ class SearchSettings:
         centroid_correlation: smallest of the replication.
         fewest: patients of a country that takes part in the replication.
         required: tests that a claim needs.
-        stop_when_decided: end the null's draws as soon as they cannot be passed any more, and the chain where a required test
-            failed; figures then stand on fewer draws. For studies of validity.
+        stop_when_decided: end the null's draws as soon as they cannot be passed any more, or draw none where no number of strata
+            is foretold; figures then stand on fewer draws. For studies of validity.
     """
 
     most_strata: int = 6
@@ -131,8 +131,6 @@ def search(
             f"There are {X.height} patients to stratify; fewer than {FEWEST} are not looked at. Check the index rule, and the "
             "fewest visits of a course, under stratifications in the study file."
         )
-    if settings.stop_when_decided and not _decided(source, recipe, settings, seed):
-        return _one_group(rows, X, recipe, settings, seed)
     families = families_of(rows)
     strength = prediction_strength(
         X,
@@ -144,10 +142,13 @@ def search(
         journal=journal,
         families=families,
     )
+    strong = strong_numbers(strength, settings.prediction_strength)
+    if settings.stop_when_decided and not (strong and _decided(source, recipe, settings, seed)):
+        return _one_group(rows, X, recipe, settings, seed)
     draws = run_draws(
         source,
         recipe,
-        consensus_at=strong_numbers(strength, settings.prediction_strength),
+        consensus_at=strong,
         most_strata=settings.most_strata,
         smallest_share=settings.smallest_share,
         draws=settings.draws,
@@ -226,9 +227,11 @@ def _decided(source: Source, recipe: Recipe, settings: SearchSettings, seed: int
 def _one_group(
     rows: pl.DataFrame, X: pl.DataFrame, recipe: Recipe, settings: SearchSettings, seed: int
 ) -> Searched:
-    """Return what is known where draws of one group were ended because test 1 could not be passed any more."""
+    """Return what is known where draws of one group were ended, or not begun, because tests 1 and 2 could not be passed."""
     failed = TestResult(
-        "one_group", "failed", "One group gives such a separation; the draws were ended there."
+        "one_group",
+        "failed",
+        "One group gives such a separation, or no number of strata is foretold; the draws were ended there.",
     )
     model = StrataModel.fit(X, recipe, 1, model_seed(seed, 1))
     return _searched(rows, X, model, verdict(1, [failed], settings.required), EMPTY)
