@@ -165,7 +165,7 @@ def test_an_interrupted_stage_leaves_its_journals_alone_and_then_ends_as_if_undi
         time.sleep(0.05)
     started.send_signal(signal.SIGINT)
     _, message = started.communicate(timeout=60)
-    assert started.returncode == 130
+    assert started.returncode == 130, message
     assert "Interrupted" in message
     assert "Traceback" not in message
     assert not list(workspace.glob("train/*"))
