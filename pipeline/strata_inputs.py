@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from experiments.stratification.chain import SearchSettings
+from experiments.stratification.search_settings import SearchSettings
 from features.schema import ColumnDescriptions, Rows
 from models.adjustment.plan import AdjustmentPlan
 from models.clustering.contract import ClusterOptions

@@ -12,13 +12,15 @@ from experiments.compute import Compute
 from experiments.seeds import seed_for
 from experiments.stratification.assignment import assign_patients
 from experiments.stratification.dimensions import dimensions, loadings
-from experiments.stratification.families import families_of
-from experiments.stratification.null_test import decide, null_test, run_draws
+from experiments.stratification.draws import run_draws
+from experiments.stratification.families import families_of, number_of_units
+from experiments.stratification.null_test import decide, null_test
 from experiments.stratification.number import number_of_strata
 from experiments.stratification.number_rule import strong_numbers
 from experiments.stratification.prediction_strength import prediction_strength
 from experiments.stratification.replication import replication_test
 from experiments.stratification.schemas import Draws, Replication, Selection, Stability, Tests
+from experiments.stratification.search_settings import SearchSettings
 from experiments.stratification.source import Source
 from experiments.stratification.stability import stability_test
 from experiments.stratification.verdict import TestResult, Verdict, verdict
@@ -33,49 +35,7 @@ EMPTY: Mapping[str, pl.DataFrame] = {
     "stability": Stability.create_empty(),
     "replication": Replication.create_empty(),
 }
-FEWEST = 40  # patients without whom nothing is looked for
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """Thresholds of the chain, declared beforehand.
-
-    Attributes:
-        most_strata: largest number tried.
-        smallest_share: of the patients in a stratum.
-        draws: of each null.
-        null_level: both p-values of the null test must be this or less.
-        prediction_strength: smallest of a number of strata.
-        splits: of the patients into halves.
-        resamples: of consensus clustering.
-        number_level: of consensus against the null.
-        bootstraps: of the stability.
-        jaccard: smallest mean of a stable stratum.
-        between: "country" or "centre": what strata must replicate between.
-        agreement: smallest adjusted Rand index of the replication.
-        centroid_correlation: smallest of the replication.
-        fewest: patients of a country that takes part in the replication.
-        required: tests that a claim needs.
-        stop_when_decided: end the null's draws as soon as they cannot be passed any more, or draw none where no number of strata
-            is foretold; figures then stand on fewer draws. For studies of validity.
-    """
-
-    most_strata: int = 6
-    smallest_share: float = 0.05
-    draws: int = 99
-    null_level: float = 0.05
-    prediction_strength: float = 0.8
-    splits: int = 10
-    resamples: int = 20
-    number_level: float = 0.05
-    bootstraps: int = 50
-    jaccard: float = 0.75
-    between: str = "country"
-    agreement: float = 0.6
-    centroid_correlation: float = 0.8
-    fewest: int = 100
-    required: tuple[str, ...] = ("one_group", "number", "stability", "replication")
-    stop_when_decided: bool = False
+FEWEST = 40  # patients, relatives counted once, without whom nothing is looked for
 
 
 @dataclass(frozen=True)
@@ -126,12 +86,14 @@ def search(
         BadInput: too few patients.
     """
     X = source.X
-    if X.height < FEWEST:
-        raise BadInput(
-            f"There are {X.height} patients to stratify; fewer than {FEWEST} are not looked at. Check the index rule, and the "
-            "fewest visits of a course, under stratifications in the study file."
-        )
     families = families_of(rows)
+    units = number_of_units(families, X.height)
+    if units < FEWEST:
+        together = "" if families is None else f" of {units} families"
+        raise BadInput(
+            f"There are {X.height} patients{together} to stratify; fewer than {FEWEST} are not looked at. Check the index rule, and "
+            "the fewest visits of a course, under stratifications in the study file."
+        )
     strength = prediction_strength(
         X,
         recipe,

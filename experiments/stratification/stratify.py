@@ -9,10 +9,11 @@ import polars as pl
 
 from experiments.compute import Compute
 from experiments.stratification.assignment import certainty
-from experiments.stratification.chain import Searched, SearchSettings, search
+from experiments.stratification.chain import Searched, search
 from experiments.stratification.explanation import Explained, explain_strata
 from experiments.stratification.panel import PanelSettings
 from experiments.stratification.replication import suppressed_replication
+from experiments.stratification.search_settings import SearchSettings
 from experiments.stratification.source import Source
 from experiments.stratification.stability import suppressed_stability
 from models.preprocessing import SMALLEST_GROUP

@@ -7,8 +7,9 @@ from scipy import stats
 from sklearn.metrics import adjusted_rand_score
 
 from experiments.compute import Compute
-from experiments.stratification.chain import SearchSettings, search
+from experiments.stratification.chain import search
 from experiments.stratification.features_source import FeatureSource
+from experiments.stratification.search_settings import SearchSettings
 from experiments.validity.strata_cohorts import SimulatedPatients
 
 CHEAP = SearchSettings(

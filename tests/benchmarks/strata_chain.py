@@ -20,8 +20,9 @@ import polars as pl
 
 from experiments.compute import Compute
 from experiments.stratification import chain
-from experiments.stratification.chain import Searched, SearchSettings, search
+from experiments.stratification.chain import Searched, search
 from experiments.stratification.features_source import FeatureSource
+from experiments.stratification.search_settings import SearchSettings
 from models.strata_model import Recipe
 
 Row = tuple[str, str, str]

@@ -21,7 +21,8 @@ from experiments.stratification.assignment import (
     nearest_distance,
 )
 from experiments.stratification.centroids import match_profiles, profiles
-from experiments.stratification.replication import OTHERS, replication_test, suppressed_replication
+from experiments.stratification.replication import replication_test, suppressed_replication
+from experiments.stratification.replication_direction import OTHERS
 from experiments.stratification.stability import largest_jaccard, stability_test, suppressed_stability
 from models.adjustment.plan import AdjustmentPlan
 from models.errors import BadTarget

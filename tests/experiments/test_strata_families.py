@@ -21,7 +21,9 @@ from experiments.stratification.families import (
 )
 from experiments.stratification.features_source import FeatureSource
 from experiments.stratification.prediction_strength import prediction_strength
+from experiments.stratification.search_settings import SearchSettings
 from experiments.stratification.stability import stability_test
+from features.errors import BadInput
 from models.clustering.contract import ClusterOptions
 from models.strata_model import Recipe
 from tests.experiments.planted_groups import planted
@@ -181,7 +183,7 @@ def test_the_whole_search_knows_who_is_related(monkeypatch: pytest.MonkeyPatch) 
     found = {"prediction_strength": strength, "run_draws": EnoughError(), "stability_test": None}
     for name, one in found.items():
         monkeypatch.setattr(chain, name, partial(record, told, name, one))
-    settings = chain.SearchSettings(most_strata=2, prediction_strength=0.3, splits=2, fewest=20)
+    settings = SearchSettings(most_strata=2, prediction_strength=0.3, splits=2, fewest=20)
     source = FeatureSource(X, np.zeros(PATIENTS, dtype=np.int64), recipe_of(X), 1)
     alike: dict[str, Any] = {"seed": 1, "compute": Compute()}
     with pytest.raises(EnoughError):
@@ -193,3 +195,13 @@ def test_the_whole_search_knows_who_is_related(monkeypatch: pytest.MonkeyPatch) 
     replicated, _ = chain._replication(X, rows, recipe_of(X), settings, k=2, journal=None, **alike)
     alone = replicated.filter(pl.col("figure") == "number_of_strata")["n"]
     assert alone.sum() == PATIENTS - 12  # six families have a patient on either side of the border
+
+
+def test_fewer_families_than_patients_to_be_looked_at_are_refused_by_their_number() -> None:
+    rows, X, _ = planted(PATIENTS, 6)
+    related = rows.with_columns(
+        position=pl.int_range(PATIENTS), family=(pl.int_range(PATIENTS) % (chain.FEWEST - 1)).cast(pl.Int64)
+    )
+    source = FeatureSource(X, np.zeros(PATIENTS, dtype=np.int64), recipe_of(X), 1)
+    with pytest.raises(BadInput, match=f"{PATIENTS} patients of {chain.FEWEST - 1} families"):
+        chain.search(related, source, recipe_of(X), SearchSettings(), seed=1, compute=Compute())

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from experiments.compute import Compute
 from experiments.stratification.bridges import Components, fill_valleys, ridge
+from experiments.stratification.draws import run_draws
 from experiments.stratification.features_source import FeatureSource
-from experiments.stratification.marginals import column_of, nearest_with_one_mode, one_mode_density
+from experiments.stratification.marginals import column_of
 from experiments.stratification.noise import without_noise
-from experiments.stratification.null_test import decide, null_test, run_draws
+from experiments.stratification.null_test import decide, null_test
 from experiments.stratification.one_group import score_correlation
+from experiments.stratification.one_mode import nearest_with_one_mode, one_mode_density
 from experiments.stratification.schemas import Draws
 from experiments.stratification.separation import depth, discriminant_axis, separation_by_number, valley
 from models.adjustment.plan import AdjustmentPlan
