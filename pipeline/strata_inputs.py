@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from experiments.stratification.search_settings import SearchSettings
 from features.schema import ColumnDescriptions, Rows
 from models.adjustment.plan import AdjustmentPlan
+from models.clustering.answers import FEWEST_PATTERNS, FEWEST_VALUES, answers_of, is_density
 from models.clustering.contract import ClusterOptions
-from models.clustering.representation import FEWEST_VALUES
-from models.columns import is_category
 from models.preprocessing import SMALLEST_GROUP
 from models.strata_model import Recipe
 from pipeline.errors import BadInput, BadSettings
@@ -129,23 +128,19 @@ def feature_patients(study: Study, name: str, assembled: Assembled) -> Patients:
     rows = first_rows(assembled.rows, name, asked.index)
     recipe = feature_recipe(study, name, assembled.columns)
     X = beside_rows(rows, assembled.frame, recipe.needed, name)
-    _require_numbers(X.select(recipe.columns), name)
+    _require_points(X.select(recipe.columns), name)
     return Patients(rows, X, recipe)
 
 
-def _require_numbers(X: pl.DataFrame, name: str) -> None:
-    """Refuse categories alone: valleys, draws of one group as a continuum and dimensions are of points."""
-    known = [
-        X[column].cast(pl.Float64).fill_nan(None).drop_nulls()
-        for column in X.columns
-        if not is_category(X[column].dtype)
-    ]
-    if not any(len(one) >= SMALLEST_GROUP and one.n_unique() >= FEWEST_VALUES for one in known):
-        raise BadInput(
-            f"stratifications.{name}: none of its {X.width} columns is a number with {FEWEST_VALUES} or more distinct values known of "
-            f"{SMALLEST_GROUP} or more patients; whether categories alone hold strata cannot be tested. Add a column or feature set of "
-            "numbers, such as a score."
-        )
+def _require_points(X: pl.DataFrame, name: str) -> None:
+    """Refuse columns that tell too few kinds of patients apart: valleys, draws of one group and dimensions are of points."""
+    if any(is_density(X[column]) for column in X.columns) or answers_of(X) is not None:
+        return
+    raise BadInput(
+        f"stratifications.{name}: none of its {X.width} columns is a number with {FEWEST_VALUES} or more distinct values known of "
+        f"{SMALLEST_GROUP} or more patients, and together they tell fewer than {FEWEST_PATTERNS} kinds of patients apart; whether "
+        "so few kinds are strata cannot be tested. Add columns or feature sets, such as a score or the items of a questionnaire."
+    )
 
 
 def feature_recipe(study: Study, name: str, columns: pl.DataFrame) -> Recipe:

@@ -32,11 +32,20 @@ def dimensions(rows: pl.DataFrame, X: pl.DataFrame, model: StrataModel) -> pl.Da
 
 
 def loadings(X: pl.DataFrame, model: StrataModel) -> pl.DataFrame:
-    """Return schemas.Loadings: the correlation of every adjusted numeric column with every dimension, where it is known."""
+    """Return schemas.Loadings: the correlation of every adjusted column of numbers with every dimension, where it is known.
+
+    Where categories make the points, their levels are the columns.
+    """
     seen, scores = model.adjusted(X), standardised(model.points(X))
+    representation = model.representation
+    if representation.answers is None:
+        names = sorted(name for name in seen.columns if not is_category(seen.schema[name]))
+        seen = seen.select(pl.col(names).cast(pl.Float64))
+    else:
+        seen = representation.numbers(seen)
     parts = []
-    for name in sorted(name for name in seen.columns if not is_category(seen.schema[name])):
-        values = seen[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    for name in sorted(seen.columns):
+        values = seen[name].fill_null(np.nan).to_numpy()
         known = ~np.isnan(values)
         column = standardised(values[known, None])
         correlation = (column.T @ standardised(scores[known]) / max(known.sum(), 1)).ravel()

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from experiments.seeds import seed_for
 from experiments.stratification.continuum import Continuum, continuum_of
+from experiments.stratification.latent_answers import latent_answers
 from experiments.stratification.marginals import Column, Numbers, column_of
 from experiments.stratification.one_group import LatentNormal, latent_normal, score_correlation
 from experiments.stratification.source import NULLS
 from models.adjustment.limits import pairs
+from models.clustering.answers import answers_of
 from models.clustering.representation import WIDEST
 from models.columns import is_category
 from models.strata_model import Recipe
@@ -111,11 +113,17 @@ class FeatureSource:
         return tuple(column for column in found if column is not None)
 
     def _direction(self) -> Floats:
-        """Return each patient's mean score over the columns of numbers, by which the levels of categories are ordered."""
+        """Return patients' scores by which the levels of categories are ordered, shape (patients,).
+
+        The mean over the columns of numbers; of categories alone what they have most in common.
+        """
         numbers = [name for name in self._recipe.columns if not is_category(self._X[name].dtype)]
         found = [column_of(self._X[name], self._centres) for name in numbers]
         scores = [np.nan_to_num(column.scores) for column in found if column is not None]
-        return np.mean(scores, axis=0) if scores else np.zeros(self._X.height)
+        if scores:
+            return np.asarray(np.mean(scores, axis=0), dtype=np.float64)
+        answers = answers_of(self._X.select(self._recipe.columns))
+        return np.zeros(self._X.height) if answers is None else _first_component(answers.values(self._X))
 
     def _latent_normal(self) -> LatentNormal:
         if self._copula is None:
@@ -127,12 +135,21 @@ class FeatureSource:
             drawn, kept = self._known()
             generator = np.random.default_rng(seed_for(self._seed, "stratify", "continuum", "missing"))
             scores = [np.nan_to_num(column.scores) for column in kept]
+            answers = all(column.few for column in drawn)
             self._continuum = continuum_of(
-                filled(drawn, generator),
+                latent_answers(drawn, generator) if answers else filled(drawn, generator),
                 seed_for(self._seed, "stratify", "continuum"),
                 np.column_stack(scores) if scores else None,
             )
         return self._continuum
+
+
+def _first_component(values: Floats) -> Floats:
+    """Return scores of the first principal component of scaled columns, means for what is missing, shape (rows,)."""
+    centred = np.nan_to_num(values - np.nanmean(values, axis=0))
+    spread = centred.std(axis=0)
+    scaled = centred / np.where(spread > 0, spread, 1.0)
+    return np.asarray(scaled @ np.linalg.eigh(scaled.T @ scaled)[1][:, -1], dtype=np.float64)
 
 
 def filled(columns: Sequence[Column], generator: np.random.Generator) -> Floats:

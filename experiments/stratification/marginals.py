@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from experiments.stratification.one_mode import cumulated_shares, one_mode_density
+from models.clustering.answers import FEWEST_VALUES
 from models.columns import is_category
 
 Floats = NDArray[np.float64]
@@ -101,6 +102,8 @@ class Column:
             between the cuts of a tied value.
         reliability: variance of the scores: less than 1 where values are tied.
         residual: shape (patients,), values less the centre's mean, of SD 1, NaN where missing; scores of categories.
+        cuts: shape (patients, 2), between which the latent number of each patient's value lies; infinite where missing.
+        few: too few distinct values for a density.
     """
 
     name: str
@@ -108,6 +111,8 @@ class Column:
     scores: Floats
     reliability: float
     residual: Floats
+    cuts: Floats
+    few: bool
 
 
 def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None = None) -> Column | None:
@@ -127,11 +132,12 @@ def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None 
     residual = np.where(known, (numbers - middle) / spread, np.nan)
     counts = np.unique(numbers[known], return_counts=True)[1]
     tied = counts.max() >= max(TIED * known.sum(), 3) or len(counts) < known.sum() / 2
-    shape = None if is_category(column.dtype) else one_mode_density(numbers, residual)
+    few = is_category(column.dtype) or len(counts) < FEWEST_VALUES
+    shape = None if few else one_mode_density(numbers, residual)
     weights = np.ones(len(numbers)) if shape is None else shape.weights(residual)
     if tied or column.dtype not in {pl.Float64, pl.Float32}:
         marginal: Numbers | Values = _values(numbers, groups, weights, known)
-        scores = _scores(numbers, groups)
+        scores, cuts = _scores(numbers, groups)
     else:
         rows = np.flatnonzero(known)
         order_of = rows[np.argsort(residual[rows], kind="stable")]
@@ -145,7 +151,7 @@ def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None 
             middle=middle,
             spread=spread,
         )
-        scores = _scores(residual, (rows,))
+        scores, cuts = _scores(residual, (rows,))
     if is_category(column.dtype):
         residual = scores
     deviation = np.nanstd(residual)
@@ -155,6 +161,8 @@ def column_of(column: pl.Series, centres: Integers, order: Sequence[str] | None 
         scores=scores,
         reliability=float(np.nanvar(scores)),
         residual=residual / (deviation if deviation > 0 else 1.0),
+        cuts=cuts,
+        few=few,
     )
 
 
@@ -189,14 +197,16 @@ def _location(numbers: Floats, groups: Sequence[Integers], known: Flags) -> tupl
     return middle, spread
 
 
-def _scores(values: Floats, groups: Sequence[Integers]) -> Floats:
-    """Return the mean of a standard normal between the cuts at each value's cumulative shares."""
-    scores = np.full(len(values), np.nan)
+def _scores(values: Floats, groups: Sequence[Integers]) -> tuple[Floats, Floats]:
+    """Return the mean of a standard normal between the cuts at each value's cumulative shares, and those cuts."""
+    scores, cuts = np.full(len(values), np.nan), np.tile([-np.inf, np.inf], (len(values), 1))
     for rows in groups:
         _, inverse, counts = np.unique(values[rows], return_inverse=True, return_counts=True)
-        cuts = norm.pdf(norm.ppf(np.concatenate([[0.0], np.cumsum(counts) / len(rows)])))
-        scores[rows] = ((cuts[:-1] - cuts[1:]) / (counts / len(rows)))[inverse]
-    return scores
+        places = norm.ppf(np.concatenate([[0.0], np.cumsum(counts) / len(rows)]))
+        density = norm.pdf(places)
+        scores[rows] = ((density[:-1] - density[1:]) / (counts / len(rows)))[inverse]
+        cuts[rows] = np.column_stack([places[:-1], places[1:]])[inverse]
+    return scores, cuts
 
 
 def _values(numbers: Floats, groups: tuple[Integers, ...], weights: Floats, known: Flags) -> Values:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.clustering.answers import FEWEST_VALUES
 from models.clustering.contract import ClusterOptions
 from models.columns import is_category, middle_value
 from models.errors import BadTarget
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Scale = Literal["robust", "range"]
 
-FEWEST_VALUES = 10  # a column of numbers with fewer distinct values is no density
+
 WIDEST = 3.0  # robust standard deviations from the median at which numbers are winsorised
 MOST_LEVELS = 30
 MIDDLE = (

@@ -57,6 +57,25 @@ def axes_of(points: Floats, rule: str) -> Floats:
     return _joined(directions[:, :FEWEST_DIMENSIONS], order[:FEWEST_DIMENSIONS])
 
 
+def axes_of_answers(points: Floats, rule: str) -> Floats:
+    """Return orthonormal directions to project answers on, shape (columns, dimensions): principal components that stand out of noise.
+
+    Two at least, or one of one column. No column is a direction of its own: answers have few values, and between two of
+    them there is always a valley. none and principal_components are as in `axes_of`.
+
+    Args:
+        points: shape (rows, columns), scaled and weighted.
+        rule: one of RULES.
+    """
+    rows, columns = points.shape
+    if columns <= FEWEST_DIMENSIONS or rule != AUTOMATIC:
+        return axes_of(points, rule)
+    variances, directions = _components(points)
+    most = max(FEWEST_DIMENSIONS, min(MOST_DIMENSIONS, rows // PATIENTS_PER_DIMENSION))
+    common = min(components_above_noise(variances, directions, rows), most)
+    return directions[:, : max(common, FEWEST_DIMENSIONS)]
+
+
 def components_above_noise(variances: Floats, directions: Floats, rows: int) -> int:
     """Return how many principal components carry more than noise, of one variance or of a variance per column.
 

@@ -1,6 +1,6 @@
 """The points that clusterers of numbers divide: missing numbers filled, scaled, weighted by modality and reduced."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -10,16 +10,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.adjustment.imputation import MOST_COLUMNS, Imputation
+from models.clustering.answers import FEWEST_PATTERNS, FEWEST_VALUES, Answers, answers_of, is_density
 from models.clustering.contract import ClusterOptions
-from models.clustering.reduction import AUTOMATIC, RULES, axes_of
+from models.clustering.reduction import AUTOMATIC, RULES, axes_of, axes_of_answers
 from models.clustering.starts import Views
-from models.columns import is_category
 from models.errors import BadTarget
 from models.preprocessing import SMALLEST_GROUP, number_values, require_columns
 
 Floats = NDArray[np.float64]
 
-FEWEST_VALUES = 10  # a column with fewer distinct values is no density: a stratum could sit on one value
+NO_POINTS = (
+    f"No column is a number with {FEWEST_VALUES} or more distinct values known of {SMALLEST_GROUP} or more patients, and the "
+    f"categories and columns of fewer values tell fewer than {FEWEST_PATTERNS} kinds of patients apart; name other feature sets or "
+    "columns."
+)
 WIDEST = 3.0  # scaled values are winsorised there, so that no stratum is made of a few outlying patients
 
 
@@ -31,19 +35,25 @@ class Representation:
     covariance are those of the patients (above 300 columns: by the median). A patient without a whole modality thus
     stands where the other modalities put him, not with everyone else who lacks it.
 
+    Columns with fewer than ten distinct values are no densities and take no part where some column is one. Where none is, as
+    with items of a questionnaire alone, the points are made of the answers: principal components of their columns of 0 and 1,
+    or of few steps, in which no single column can part the patients.
+
     Attributes:
         imputation: of the numeric columns, with their means and standard deviations.
         weights: shape (columns,), square roots of each column's share of its modality's weight.
         axes: shape (columns, dimensions), orthonormal.
+        answers: what the columns are made of where none is a density; None: they are numbers as they stand.
     """
 
     imputation: Imputation
     weights: Floats
     axes: Floats
+    answers: Answers | None = None
 
     @classmethod
     def fit(cls, X: pl.DataFrame, options: ClusterOptions) -> Self:
-        """Learn from rows, shape (rows, columns); raises BadTarget without a numeric column that is a density.
+        """Learn from rows, shape (rows, columns); raises BadTarget where neither densities nor answers tell patients apart.
 
         The parameter `reduce` says which directions are kept: automatic (the default), none or principal_components
         (`reduction.axes_of`).
@@ -51,25 +61,25 @@ class Representation:
         rule = options.parameters.get("reduce", AUTOMATIC)
         if rule not in RULES:
             raise BadTarget(f"reduce is {rule!r}; the rules are {', '.join(RULES)}.")
-        names = sorted(name for name in X.columns if _is_density(X[name]))
-        if not names:
-            raise BadTarget(
-                f"No column is a number with {FEWEST_VALUES} or more distinct values known of {SMALLEST_GROUP} or more patients; "
-                "name other feature sets or columns, or a clusterer of categories."
-            )
-        values = number_values(X, names)
-        method = "iterative" if len(names) <= MOST_COLUMNS else "median"
-        imputation = Imputation.fit(method, values, names, np.arange(X.height))
+        answers = answers_of(X)
+        names = sorted(name for name in X.columns if is_density(X[name]))
+        if not names and answers is None:
+            raise BadTarget(NO_POINTS)
+        sources = {name: name for name in names} if answers is None else answers.sources
+        values = number_values(X, names) if answers is None else answers.values(X)
+        method = "iterative" if len(sources) <= MOST_COLUMNS else "median"
+        imputation = Imputation.fit(method, values, list(sources), np.arange(X.height))
         if method == "median":
             imputation = _with_units(imputation, values)
-        weights = column_weights(imputation.columns, options)
-        whole = cls(imputation, weights, np.eye(len(weights)))
-        return cls(imputation, weights, axes_of(whole._scaled(values), rule))
+        weights = column_weights([sources[name] for name in imputation.columns], options)
+        whole = cls(imputation, weights, np.eye(len(weights)), answers)
+        find = axes_of if answers is None else axes_of_answers
+        return cls(imputation, weights, find(whole._scaled(whole._values(X)), rule), answers)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The numeric columns used, sorted by name."""
-        return self.imputation.columns
+        """The columns used, sorted by name."""
+        return self.imputation.columns if self.answers is None else self.answers.columns
 
     @property
     def rotated(self) -> bool:
@@ -79,7 +89,19 @@ class Representation:
     def transform(self, X: pl.DataFrame) -> Floats:
         """Return the points, shape (rows, dimensions)."""
         require_columns(X, self.columns)
-        return np.asarray(self._scaled(number_values(X, list(self.columns))) @ self.axes, dtype=np.float64)
+        return np.asarray(self._scaled(self._values(X)) @ self.axes, dtype=np.float64)
+
+    def numbers(self, X: pl.DataFrame) -> pl.DataFrame:
+        """Return the columns of numbers that points are made of, NaN where missing; levels have columns of their own."""
+        require_columns(X, self.columns)
+        return pl.DataFrame(self._values(X), schema=list(self.imputation.columns))
+
+    def _values(self, X: pl.DataFrame) -> Floats:
+        if self.answers is None:
+            return number_values(X, list(self.columns))
+        kept = set(self.imputation.columns)
+        places = [place for place, name in enumerate(self.answers.sources) if name in kept]
+        return self.answers.values(X)[:, places]
 
     def _scaled(self, values: Floats) -> Floats:
         scaled = (self.imputation.transform(values) - self.imputation.centre) / self.imputation.unit
@@ -91,21 +113,28 @@ class Representation:
             "imputation": self.imputation.to_state(),
             "weights": self.weights.tolist(),
             "axes": self.axes.tolist(),
+            "answers": None if self.answers is None else self.answers.to_state(),
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild from `to_state`; raises BadTarget where it is damaged."""
         try:
+            answers = state.get(
+                "answers"
+            )  # strata that were stored before answers could make points have none
             made = cls(
                 Imputation.from_state(state["imputation"]),
                 np.asarray(state["weights"], dtype=np.float64),
                 np.asarray(state["axes"], dtype=np.float64),
+                None if answers is None else Answers.from_state(answers),
             )
-            whole = made.weights.shape == (len(made.columns),) and made.axes.ndim == 2
-            whole = whole and made.axes.shape[0] == len(made.columns)
+            names = made.imputation.columns
+            whole = made.weights.shape == (len(names),) and made.axes.ndim == 2
+            whole = whole and made.axes.shape[0] == len(names)
+            whole = whole and (made.answers is None or set(names) <= set(made.answers.sources))
             whole = whole and bool(np.isfinite(made.weights).all() and np.isfinite(made.axes).all())
-        except (KeyError, TypeError, ValueError, IndexError) as problem:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
             raise BadTarget("The stored representation is damaged; fit it again.") from problem
         if not whole:
             raise BadTarget("The stored representation is damaged; fit it again.")
@@ -131,13 +160,20 @@ def prepare(X: pl.DataFrame, options: ClusterOptions) -> Prepared:
     return Prepared(representation, representation.transform(X))
 
 
-def column_weights(columns: tuple[str, ...], options: ClusterOptions) -> Floats:
-    """Return what scaled columns are multiplied with, shape (columns,), so that each modality has its weight in all."""
+def column_weights(sources: Sequence[str], options: ClusterOptions) -> Floats:
+    """Return what scaled columns are multiplied with, shape (columns,), so that each modality has its weight in all.
+
+    Args:
+        sources: the feature column that each column came from; the levels of one category share its weight.
+        options: a study's choices.
+    """
+    among = np.array([sources.count(name) for name in sources], dtype=np.float64)
     if not options.weights:
-        return np.ones(len(columns))
-    sets = [options.modalities.get(name, "") for name in columns]
-    weights = np.array([options.weights.get(name, 1.0) / sets.count(name) for name in sets])
-    return np.asarray(np.sqrt(weights / weights.mean()), dtype=np.float64)
+        return 1 / np.sqrt(among)
+    sets = [options.modalities.get(name, "") for name in sources]
+    once = {one: len({name for name, own in zip(sources, sets, strict=True) if own == one}) for one in sets}
+    weights = np.array([options.weights.get(one, 1.0) / once[one] for one in sets]) / among
+    return np.asarray(np.sqrt(weights / (weights.sum() / len(set(sources)))), dtype=np.float64)
 
 
 def _with_units(imputation: Imputation, values: Floats) -> Imputation:
@@ -145,10 +181,3 @@ def _with_units(imputation: Imputation, values: Floats) -> Imputation:
     return Imputation(
         imputation.columns, imputation.centre, np.where(spread > 0, spread, 1.0), imputation.correlation
     )
-
-
-def _is_density(column: pl.Series) -> bool:
-    if is_category(column.dtype):
-        return False
-    known = column.cast(pl.Float64).fill_nan(None).drop_nulls()
-    return known.n_unique() >= FEWEST_VALUES and len(known) >= SMALLEST_GROUP

@@ -18,6 +18,7 @@ from experiments.validity import (
     site_audit,
     strata_claims,
     strata_courses,
+    strata_items,
     strata_peers,
     strata_power,
     strata_recovery,
@@ -87,6 +88,9 @@ STUDIES = {
     ),
     "strata_courses": ValidityStudy(
         strata_courses.SCENARIOS, strata_courses.simulate_run, strata_courses.section, 100, 20
+    ),
+    "strata_items": ValidityStudy(
+        strata_items.SCENARIOS, strata_items.simulate_run, strata_items.section, 20, 11
     ),
     "strata_power": ValidityStudy(
         strata_power.SCENARIOS, strata_power.simulate_run, strata_power.section, 12, 14
