@@ -26,19 +26,22 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return study(), read_assembled(place / "assembled")
 
 
-def test_categories_alone_are_refused_before_anything_is_searched(cohort: Cohort) -> None:
+def test_columns_that_tell_few_kinds_of_patients_apart_are_refused_before_anything_is_searched(
+    cohort: Cohort,
+) -> None:
     asked, files = cohort
-    few = [(pl.col(name) * 10).round().clip(-4, 4).cast(pl.Float64) for name in MADE[:3]]
+    few = [(pl.col(name) > 0).cast(pl.Float64).alias(name) for name in MADE[:3]]
     words = [
         pl.when(pl.col(name) > 0).then(pl.lit("yes")).otherwise(pl.lit("no")).alias(name) for name in MADE[3:]
     ]
     coarse = replace(files, frame=files.frame.with_columns(*few, *words))
-    with pytest.raises(
-        BadInput, match="planted: none of its 5 columns is a number with 10 or more distinct values"
-    ):
+    with pytest.raises(BadInput, match="planted: none of its 5 columns is a number with 10 or more distinct"):
         feature_patients(asked, "planted", coarse)
     one_number = replace(coarse, frame=coarse.frame.with_columns(files.frame[MADE[0]]))
-    assert feature_patients(asked, "planted", one_number).X.width == len(MADE)
+    steps = [(pl.col(name) * 2).round().clip(-4, 4).alias(name) for name in MADE[:3]]
+    answers = replace(coarse, frame=coarse.frame.with_columns(files.frame.select(steps)))
+    for enough in (one_number, answers):
+        assert feature_patients(asked, "planted", enough).X.width == len(MADE)
 
 
 def test_nothing_is_written_where_the_stage_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +51,7 @@ def test_nothing_is_written_where_the_stage_refuses(tmp_path: Path, monkeypatch:
     frame.with_columns(pl.lit(1.0).alias(name) for name in MADE).write_parquet(matrix)
     monkeypatch.setattr(stratify, "load_parameters", study)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(BadInput, match="Add a column or feature set of numbers"):
+    with pytest.raises(BadInput, match="fewer than 40 kinds of patients apart"):
         stratify.run(
             "planted",
             assembled=tmp_path / "assembled",
