@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from experiments.stratification.search_settings import SearchSettings
 from features.schema import ColumnDescriptions, Rows
 from models.adjustment.plan import AdjustmentPlan
-from models.clustering.answers import FEWEST_PATTERNS, FEWEST_VALUES, answers_of, is_density
+from models.clustering.answers import FEWEST_PATTERNS, FEWEST_VALUES, answers_of, densities
 from models.clustering.contract import ClusterOptions
 from models.preprocessing import SMALLEST_GROUP
 from models.strata_model import Recipe
@@ -134,7 +134,7 @@ def feature_patients(study: Study, name: str, assembled: Assembled) -> Patients:
 
 def _require_points(X: pl.DataFrame, name: str) -> None:
     """Refuse columns that tell too few kinds of patients apart: valleys, draws of one group and dimensions are of points."""
-    if any(is_density(X[column]) for column in X.columns) or answers_of(X) is not None:
+    if densities(X) or answers_of(X) is not None:
         return
     raise BadInput(
         f"stratifications.{name}: none of its {X.width} columns is a number with {FEWEST_VALUES} or more distinct values known of "

@@ -13,7 +13,7 @@ from experiments.stratification.marginals import Column, Numbers, column_of
 from experiments.stratification.one_group import LatentNormal, latent_normal, score_correlation
 from experiments.stratification.source import NULLS
 from models.adjustment.limits import pairs
-from models.clustering.answers import answers_of
+from models.clustering.answers import Answers
 from models.clustering.representation import WIDEST
 from models.columns import is_category
 from models.strata_model import Recipe
@@ -122,8 +122,8 @@ class FeatureSource:
         scores = [np.nan_to_num(column.scores) for column in found if column is not None]
         if scores:
             return np.asarray(np.mean(scores, axis=0), dtype=np.float64)
-        answers = answers_of(self._X.select(self._recipe.columns))
-        return np.zeros(self._X.height) if answers is None else _first_component(answers.values(self._X))
+        answers = Answers.fit(self._X.select(self._recipe.columns))
+        return _first_component(answers.values(self._X)) if answers.columns else np.zeros(self._X.height)
 
     def _latent_normal(self) -> LatentNormal:
         if self._copula is None:

@@ -33,24 +33,24 @@ class Answers:
     @classmethod
     def fit(cls, X: pl.DataFrame) -> Self:
         """Learn from rows, shape (rows, columns); what has no two values of 11 patients or more each is left out."""
-        numbers: list[str] = []
+        categories = [name for name in sorted(X.columns) if is_category(X.schema[name])]
+        numeric = [name for name in sorted(X.columns) if name not in set(categories)]
+        numbers = tuple(
+            name
+            for name, values in zip(numeric, number_values(X, numeric).T, strict=True)
+            if _common(np.unique(values[~np.isnan(values)], return_counts=True)[1]) >= 2
+        )
         levels: dict[str, tuple[str, ...]] = {}
-        for name in sorted(X.columns):
-            column = X[name]
-            if not is_category(column.dtype):
-                column = column.cast(pl.Float64).fill_nan(None)
-            counts = column.drop_nulls().rename("value").value_counts(name="rows")
+        for name in categories:
+            counts = X[name].cast(pl.String).drop_nulls().rename("level").value_counts(name="rows")
+            if _common(counts["rows"].to_numpy()) < 2:
+                continue
             common = counts.filter(pl.col("rows") >= SMALLEST_GROUP).sort(
-                ["rows", "value"], descending=[True, False]
+                ["rows", "level"], descending=[True, False]
             )
-            if common.height < 2:
-                continue
-            if not is_category(X[name].dtype):
-                numbers.append(name)
-                continue
-            told = sorted(str(level) for level in common["value"].head(MOST_LEVELS))
+            told = sorted(common["level"].head(MOST_LEVELS))
             levels[name] = tuple(told[1:] if counts.height == 2 else told)
-        return cls(tuple(numbers), levels)
+        return cls(numbers, levels)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,17 +67,13 @@ class Answers:
 
     def values(self, X: pl.DataFrame) -> Floats:
         """Return the numbers, shape (rows, sources), NaN where missing; a level that was not seen is none of those that were."""
-        parts = [number_values(X, list(self.numbers))]
-        for name, levels in self.levels.items():
-            text = X[name].cast(pl.String)
-            missing = text.is_null().to_numpy()
-            parts += [
-                np.where(missing, np.nan, (text == level).fill_null(False).to_numpy().astype(np.float64))[
-                    :, None
-                ]
-                for level in levels
-            ]
-        return np.column_stack(parts)
+        coded = [
+            (pl.col(name).cast(pl.String) == level).cast(pl.Float64).alias(f"{place} {level}")
+            for place, (name, levels) in enumerate(self.levels.items())
+            for level in levels
+        ]
+        numbers = number_values(X, list(self.numbers))
+        return np.column_stack([numbers, X.select(coded).to_numpy()]) if coded else numbers
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as JSON values; no row of a patient is in it."""
@@ -101,22 +97,28 @@ class Answers:
         return made
 
 
-def is_density(column: pl.Series) -> bool:
-    """Return whether a column is a number with ten or more distinct values, known of 11 patients or more."""
-    if is_category(column.dtype):
-        return False
-    known = column.cast(pl.Float64).fill_nan(None).drop_nulls()
-    return known.n_unique() >= FEWEST_VALUES and len(known) >= SMALLEST_GROUP
+def densities(X: pl.DataFrame) -> list[str]:
+    """Return the columns that are numbers with ten or more distinct values, known of 11 patients or more, sorted by name."""
+    names = sorted(name for name in X.columns if not is_category(X.schema[name]))
+    if not names:
+        return []
+    known = pl.col(names).cast(pl.Float64).fill_nan(None).drop_nulls()
+    distinct, patients = X.select(known.n_unique()).row(0), X.select(known.len()).row(0)
+    return [
+        name
+        for name, values, told in zip(names, distinct, patients, strict=True)
+        if values >= FEWEST_VALUES and told >= SMALLEST_GROUP
+    ]
 
 
 def answers_of(X: pl.DataFrame) -> Answers | None:
-    """Return how columns are taken as answers; None where one of them is a density, or where they are too few to tell patients apart."""
-    if any(is_density(X[name]) for name in X.columns):
-        return None
+    """Return how columns are taken as answers, where none is a density; None where they are too few to tell patients apart."""
     found = Answers.fit(X)
-    if not found.columns or _patterns(found.values(X)) < FEWEST_PATTERNS:
-        return None
-    return found
+    return found if found.columns and _patterns(found.values(X)) >= FEWEST_PATTERNS else None
+
+
+def _common(counts: NDArray[np.int64]) -> int:
+    return int((counts >= SMALLEST_GROUP).sum())
 
 
 def _patterns(values: Floats) -> int:

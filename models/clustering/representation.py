@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.adjustment.imputation import MOST_COLUMNS, Imputation
-from models.clustering.answers import FEWEST_PATTERNS, FEWEST_VALUES, Answers, answers_of, is_density
+from models.clustering.answers import FEWEST_PATTERNS, FEWEST_VALUES, Answers, answers_of, densities
 from models.clustering.contract import ClusterOptions
 from models.clustering.reduction import AUTOMATIC, RULES, axes_of, axes_of_answers
 from models.clustering.starts import Views
@@ -61,8 +61,8 @@ class Representation:
         rule = options.parameters.get("reduce", AUTOMATIC)
         if rule not in RULES:
             raise BadTarget(f"reduce is {rule!r}; the rules are {', '.join(RULES)}.")
-        answers = answers_of(X)
-        names = sorted(name for name in X.columns if is_density(X[name]))
+        names = densities(X)
+        answers = None if names else answers_of(X)
         if not names and answers is None:
             raise BadTarget(NO_POINTS)
         sources = {name: name for name in names} if answers is None else answers.sources
@@ -74,7 +74,8 @@ class Representation:
         weights = column_weights([sources[name] for name in imputation.columns], options)
         whole = cls(imputation, weights, np.eye(len(weights)), answers)
         find = axes_of if answers is None else axes_of_answers
-        return cls(imputation, weights, find(whole._scaled(whole._values(X)), rule), answers)
+        kept = np.isin(list(sources), imputation.columns)
+        return cls(imputation, weights, find(whole._scaled(values[:, kept]), rule), answers)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from models.clustering.answers import FEWEST_PATTERNS, Answers, answers_of
+from models.clustering.answers import FEWEST_PATTERNS, Answers, answers_of, densities
 from models.clustering.contract import ClusterOptions
 from models.clustering.representation import Representation
 from models.errors import BadTarget
@@ -55,7 +55,12 @@ def test_numbers_stay_and_levels_become_columns() -> None:
 
 def test_answers_are_taken_where_no_column_is_a_density_and_they_tell_patients_apart() -> None:
     assert answers_of(X) is not None
-    assert answers_of(X.with_columns(age=pl.int_range(pl.len()))) is None
+    older = X.with_columns(
+        age=pl.int_range(pl.len()), rarely=pl.when(pl.int_range(pl.len()) < 10).then(pl.int_range(pl.len()))
+    )
+    assert densities(X) == []
+    assert densities(older) == ["age"]
+    assert Representation.fit(older, ClusterOptions()).columns == ("age",)
     assert answers_of(X.select(X.columns[:3])) is None
     with pytest.raises(BadTarget, match=f"fewer than {FEWEST_PATTERNS} kinds of patients"):
         Representation.fit(X.select(X.columns[:3]), ClusterOptions())

@@ -37,7 +37,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFram
             column=pl.lit(name),
             kind=pl.lit("category" if name in ITEMS[::2] else "number"),
             description=pl.lit(f"symptom {name}"),
-        ).cast(dict(described.schema))
+        ).cast(described.schema)
         for name in ITEMS
     )
     told = pl.concat([described.filter(~pl.col("column").is_in(MADE)), items])
