@@ -224,6 +224,7 @@ def search_settings(asked: Stratification) -> SearchSettings:
         bootstraps=asked.stability.bootstraps,
         jaccard=asked.stability.jaccard,
         between=asked.replication.between,
+        strength_alone=asked.replication.prediction_strength,
         agreement=asked.replication.agreement,
         centroid_correlation=asked.replication.centroid_correlation,
         fewest=asked.replication.fewest,

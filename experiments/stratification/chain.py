@@ -269,7 +269,7 @@ def _replication(
         recipe,
         between=settings.between,
         most_strata=settings.most_strata,
-        prediction_strength=settings.prediction_strength,
+        prediction_strength=settings.strength_alone,
         splits=settings.splits,
         smallest_share=settings.smallest_share,
         agreement=settings.agreement,

@@ -19,6 +19,7 @@ class SearchSettings:
         bootstraps: of the stability.
         jaccard: smallest mean of a stable stratum.
         between: "country" or "centre": what strata must replicate between.
+        strength_alone: smallest prediction strength of a number of strata among the patients of one country.
         agreement: smallest adjusted Rand index of the replication.
         centroid_correlation: smallest of the replication.
         fewest: patients of a country that takes part in the replication.
@@ -38,6 +39,7 @@ class SearchSettings:
     bootstraps: int = 50
     jaccard: float = 0.75
     between: str = "country"
+    strength_alone: float = 0.7
     agreement: float = 0.6
     centroid_correlation: float = 0.8
     fewest: int = 100
