@@ -33,7 +33,7 @@ def metric_values(metrics: pl.DataFrame, schemes: Mapping[str, str]) -> dict[str
         parts.append("new_centre" if row["interval_kind"] == "prediction_interval" else None)
         parts.append(f"cause_{row['cause']}" if row["cause"] != 1 else None)
         parts.append(f"horizon_{row['horizon']:g}" if horizons > 1 else None)
-        name = _fresh(".".join(legal_name(part) for part in parts if part), values)
+        name = fresh_name(".".join(legal_name(part) for part in parts if part), values)
         values[name] = row["estimate"]
         bounds = {f"{name}.{bound}": row[bound] for bound in ("lower", "upper") if row[bound] is not None}
         values.update(bounds)
@@ -64,7 +64,8 @@ def legal_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:80] or "unnamed"
 
 
-def _fresh(name: str, taken: Mapping[str, float]) -> str:
+def fresh_name(name: str, taken: Mapping[str, float]) -> str:
+    """Return the name, or with a number behind it where it is taken: two places may differ in punctuation alone."""
     number, fresh = 2, name
     while fresh in taken:
         fresh, number = f"{name}_{number}", number + 1

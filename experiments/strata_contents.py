@@ -9,6 +9,7 @@ import polars as pl
 
 from experiments.run_contents import Cell, RunContents, csv_bytes
 from experiments.run_files import digest, result_bytes, result_frame
+from experiments.run_metrics import fresh_name
 from experiments.run_note import LEAST_SAID, NoteTable, fitted
 
 OUTCOME = "patient strata"  # what stands in the place of an outcome; no outcome can be called so
@@ -113,7 +114,7 @@ def figures_of_tests(tests: pl.DataFrame, summary: Mapping[str, Any]) -> dict[st
     """Return every test's figures by legal metric names; bounds of intervals end in .lower and .upper."""
     found: dict[str, float] = {"k": float(summary["k"]), "claimed": float(bool(summary["claimed"]))}
     for row in tests.iter_rows(named=True):
-        key = legal_name(f"{row['test']}.{row['figure']}")
+        key = fresh_name(legal_name(f"{row['test']}.{row['figure']}"), found)
         for suffix, column in (("", "estimate"), (".lower", "lower"), (".upper", "upper")):
             if row[column] is not None:
                 found[f"{key}{suffix}"] = float(row[column])

@@ -43,7 +43,9 @@ class ReplicationTest(Settings):
     """Test 4: found in one country and again in the other, in both directions."""
 
     between: Literal["country", "centre"] = "country"
-    prediction_strength: float = Field(default=0.7, gt=0, le=1)  # in a country alone; half of it is few patients
+    prediction_strength: float = Field(
+        default=0.7, gt=0, le=1
+    )  # in a country alone; half of it is few patients
     agreement: float = Field(default=0.6, gt=0, le=1)  # adjusted Rand index of carried over and found anew
     centroid_correlation: float = Field(default=0.8, gt=0, le=1)  # of matched strata
     fewest: int = Field(default=100, ge=40)  # patients of a country, or it takes no part

@@ -97,6 +97,19 @@ def test_tests_are_told_in_order_with_every_figure() -> None:
     assert "| one_group | p_continuum | 0.300 | 0.050 | no | 99 |" in note
 
 
+def test_figures_of_places_that_differ_in_punctuation_alone_are_both_tracked() -> None:
+    places = tuple(
+        Figure(f"agreement, {place}", value) for place, value in (("St. Anne", 0.5), ("St, Anne", 0.7))
+    )
+    found = verdict(2, [TestResult("replication", "passed", "Two.", places)], REQUIRED)
+    metrics = figures_of_tests(table_of_tests(found.tests), found.to_json())
+    assert sorted(value for name, value in metrics.items() if name.startswith("replication")) == [0.5, 0.7]
+    tied = tuple(Figure(f"agreement, {place}", value) for place, value in (("A+", 0.5), ("A*", 0.7)))
+    found = verdict(2, [TestResult("replication", "passed", "Two.", tied)], REQUIRED)
+    metrics = figures_of_tests(table_of_tests(found.tests), found.to_json())
+    assert sorted(value for name, value in metrics.items() if name.startswith("replication")) == [0.5, 0.7]
+
+
 def test_no_figures_give_an_empty_table_of_the_same_columns() -> None:
     empty = table_of_tests([])
     assert empty.is_empty()
