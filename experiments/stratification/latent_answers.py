@@ -21,6 +21,10 @@ def latent_answers(columns: Sequence[Column], generator: np.random.Generator) ->
     Each is normal given the patient's others, and lies between the cuts of the patient's own answer, or anywhere where there is
     none (Gibbs sampling as in Hoff 2007, doi 10.1214/07-AOAS107, with the correlations as they were estimated). Answers themselves
     lie on a grid, and a mixture fitted to a grid finds its points.
+
+    Args:
+        columns: what is known of each column, with its cuts.
+        generator: of the draw.
     """
     correlation = score_correlation(columns)
     precision = np.linalg.inv(correlation)

@@ -223,7 +223,23 @@ def _root(columns: int) -> Floats:
 def _cohort(
     values: Floats, centres: Integers, truth: Integers, oracle: float | None, *, adjusted: bool
 ) -> SimulatedPatients:
-    names = [f"x_{place:02}" for place in range(values.shape[1])]
+    names = tuple(f"x_{place:02}" for place in range(values.shape[1]))
+    plan = AdjustmentPlan(harmonise=("centring",)) if adjusted else None
+    return patients_of(values, centres, truth, oracle, Recipe("gaussian_mixture", names, plan=plan))
+
+
+def patients_of(
+    values: Floats, centres: Integers, truth: Integers, oracle: float | None, recipe: Recipe
+) -> SimulatedPatients:
+    """Return a cohort of these values, the first half of the centres in one country.
+
+    Args:
+        values: shape (patients, columns), in the order of `recipe.columns`, NaN where missing.
+        centres: code of each patient's centre, shape (patients,).
+        truth: the true stratum, shape (patients,).
+        oracle: adjusted Rand index of the Bayes rule; None of one group.
+        recipe: what is done to the columns.
+    """
     text = pl.Series([f"centre {code:02}" for code in centres])
     rows = pl.DataFrame(
         {
@@ -233,7 +249,5 @@ def _cohort(
             "country": np.where(centres < CENTRES // 2, "A", "B"),
         }
     )
-    X = pl.DataFrame(values, schema=names).fill_nan(None).with_columns(text.alias(CONTEXT))
-    plan = AdjustmentPlan(harmonise=("centring",)) if adjusted else None
-    recipe = Recipe("gaussian_mixture", tuple(names), plan=plan)
+    X = pl.DataFrame(values, schema=list(recipe.columns)).fill_nan(None).with_columns(text.alias(CONTEXT))
     return SimulatedPatients(rows, X, centres.astype(np.int64), truth, oracle, recipe)

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.metrics import adjusted_rand_score
 
-from experiments.validity.strata_cohorts import CENTRES, CONTEXT, SimulatedPatients
+from experiments.validity.strata_cohorts import CENTRES, SimulatedPatients, patients_of
 from models.strata_model import Recipe
 
 Floats = NDArray[np.float64]
@@ -134,15 +133,5 @@ def _centres(patients: int, generator: np.random.Generator) -> Integers:
 
 
 def _cohort(values: Floats, centres: Integers, truth: Integers, oracle: float | None) -> SimulatedPatients:
-    names = [f"item_{place:02}" for place in range(values.shape[1])]
-    text = pl.Series([f"centre {code:02}" for code in centres])
-    rows = pl.DataFrame(
-        {
-            "prediction_id": [f"visit-{place}-1" for place in range(len(values))],
-            "patient_id": [f"patient {place}" for place in range(len(values))],
-            "centre": text,
-            "country": np.where(centres < CENTRES // 2, "A", "B"),
-        }
-    )
-    X = pl.DataFrame(values, schema=names).fill_nan(None).with_columns(text.alias(CONTEXT))
-    return SimulatedPatients(rows, X, centres, truth, oracle, Recipe(CLUSTERER, tuple(names)))
+    names = tuple(f"item_{place:02}" for place in range(values.shape[1]))
+    return patients_of(values, centres, truth, oracle, Recipe(CLUSTERER, names))

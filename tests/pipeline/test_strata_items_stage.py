@@ -8,9 +8,8 @@ import pytest
 
 from experiments.stratification import schemas
 from features.schema import ColumnDescriptions
-from pipeline.files import read_json, read_table, write_frame, write_json, write_table
-from pipeline.stages import strata_card, strata_outcomes, stratify
-from tests.pipeline.test_strata_stage import MADE, PATIENTS, STAGES, study, write_cohort
+from pipeline.files import read_json, read_table, write_frame, write_table
+from tests.pipeline.test_strata_stage import MADE, PATIENTS, run_stages, study, write_cohort
 
 ITEMS = [f"metabolic_symptom_{place:02}" for place in range(16)]
 
@@ -43,27 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFram
     told = pl.concat([described.filter(~pl.col("column").is_in(MADE)), items])
     write_table(ColumnDescriptions.validate(told), columns, ColumnDescriptions)
     chosen = study(columns=ITEMS, most_strata=2)
-    with pytest.MonkeyPatch.context() as patch:
-        for stage in STAGES:
-            patch.setattr(stage, "load_parameters", lambda: chosen)
-        stratify.run(
-            "planted",
-            assembled=place / "assembled",
-            tables=place / "tables",
-            journals=place / "journals",
-            out=place / "strata" / "planted",
-        )
-        strata_outcomes.run(
-            "planted",
-            assembled=place / "assembled",
-            strata=place / "strata",
-            outcomes=place / "outcomes",
-            tables=place / "tables",
-            times=place / "prediction_times.parquet",
-            out=place / "strata_outcomes" / "planted",
-        )
-        write_json({}, place / "tables" / "report.json")
-        strata_card.run("planted", workspace=place, out=place / "strata_cards" / "planted")
+    run_stages(place, chosen)
     return place, truth
 
 

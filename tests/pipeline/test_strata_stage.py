@@ -135,11 +135,8 @@ def filled(known: dict[str, pl.Series], schema: pl.Schema, rows: int) -> pl.Data
     )
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFrame]:
-    place = tmp_path_factory.mktemp("strata")
-    truth = write_cohort(place)
-    chosen = study()
+def run_stages(place: Path, chosen: Study) -> None:
+    """Stratify, relate to outcomes and write the card of the files that stand in a folder."""
     with pytest.MonkeyPatch.context() as patch:
         for stage in STAGES:
             patch.setattr(stage, "load_parameters", lambda: chosen)
@@ -161,6 +158,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFram
         )
         write_json({}, place / "tables" / "report.json")
         strata_card.run("planted", workspace=place, out=place / "strata_cards" / "planted")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFrame]:
+    place = tmp_path_factory.mktemp("strata")
+    truth = write_cohort(place)
+    chosen = study()
+    run_stages(place, chosen)
     return place, truth
 
 
